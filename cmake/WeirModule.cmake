@@ -80,7 +80,8 @@ function(weir_module name)
 endfunction()
 
 # Archive TARGET of the C code that protoc-c makes of file.proto; "wire/weir.proto" gives
-# #include "wire/weir.pb-c.h". Our warnings do not apply to generated code.
+# #include "wire/weir.pb-c.h". Our warnings do not apply to generated code; its _INIT macros cast
+# const away in the file that uses them, so call the generated ..._init() functions instead.
 function(weir_protobuf_c target file)
     weir_resolve_sources(proto ${file})
     file(RELATIVE_PATH name ${PROJECT_SOURCE_DIR} ${proto})
