@@ -1,7 +1,7 @@
 /* A folder of its own for one test, below $TMPDIR, else below the build folder, else where the
  * system keeps temporary files. */
-#ifndef WEIR_TESTS_SUPPORT_TEST_DIR_H
-#define WEIR_TESTS_SUPPORT_TEST_DIR_H
+#ifndef WI_TESTS_SUPPORT_TEST_DIR_H
+#define WI_TESTS_SUPPORT_TEST_DIR_H
 
 #include <stddef.h>
 

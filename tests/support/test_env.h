@@ -1,8 +1,8 @@
 /* An environment for tests: memory that is counted and can fail, time that is a number, seeded
  * randomness, and a log that is kept instead of printed. Hand `&test_env.env` to the code under
  * test. Copy a clock of weir_env_default() into `env.clock` where a test needs real time. */
-#ifndef WEIR_TESTS_SUPPORT_TEST_ENV_H
-#define WEIR_TESTS_SUPPORT_TEST_ENV_H
+#ifndef WI_TESTS_SUPPORT_TEST_ENV_H
+#define WI_TESTS_SUPPORT_TEST_ENV_H
 
 #include <pthread.h>
 #include <stdbool.h>
