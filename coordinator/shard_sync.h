@@ -1,0 +1,45 @@
+/*
+ * Shard sync: shards minus leases = leases to create (DESIGN 4.7; the rules of Java KCL's
+ * HierarchicalShardSyncer, reference/kcl.md 2.7). Pure. Missing ancestors come first, so that a crash
+ * half-way leaves a consistent prefix; a child whose parent still has an unfinished lease gets none
+ * now: the parent's owner creates it at the shard's end.
+ */
+#ifndef WI_COORDINATOR_SHARD_SYNC_H
+#define WI_COORDINATOR_SHARD_SYNC_H
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
+
+#include "lease/lease.h"
+
+struct wi_shard_sync_input {
+    const struct weir_shard *shards;
+    size_t shard_count;
+    const struct wi_lease *leases; /* sorted by lease_key */
+    size_t lease_count;
+    struct weir_position initial_position; /* TRIM_HORIZON, LATEST or AT_TIMESTAMP */
+};
+
+struct wi_shard_sync_plan {
+    struct wi_lease *create; /* parents before children; unowned, with their first checkpoint */
+    size_t create_count;
+    bool has_hole;           /* the open shards leave hash keys that no shard covers */
+    struct weir_hash_range hole;
+};
+
+/*
+ * @return WEIR_ECORRUPT for a shard list with a cycle; the plan is empty then
+ * Release the plan with wi_shard_sync_plan_free().
+ */
+enum weir_error wi_shard_sync(
+    const struct weir_env *env,
+    const struct wi_shard_sync_input *input,
+    struct wi_shard_sync_plan *ret);
+void wi_shard_sync_plan_free(const struct weir_env *env, struct wi_shard_sync_plan *plan);
+
+/* The lease row of a shard: key, ids, range, parents; unowned; `checkpoint` as given. */
+void wi_lease_for_shard(
+    const struct weir_shard *shard, const struct weir_position *checkpoint, struct wi_lease *ret);
+
+#endif
