@@ -81,6 +81,9 @@ struct wi_lease_store_ops {
     /* Everything at once. One allocation; the caller frees with wi_lease_table_free(). */
     enum weir_error (*list)(void *store, struct wi_lease_table *ret);
     enum weir_error (*get)(void *store, const char *lease_key, struct wi_lease *ret);
+    /* The leader row alone, with its owner's counter and state: the followers' cheap look, which does
+     * not grow with leases or workers. */
+    enum weir_error (*get_leader)(void *store, struct wi_leader *ret);
 
     /* Create the rows that do not exist yet; epoch starts above any epoch that a deleted row of the
      * table ever had. */

@@ -51,6 +51,7 @@ enum wi_consumer_event_type {
     WI_CONSUMER_STOP,               /* planned move or drain: finish the batch, then release */
     WI_CONSUMER_LEASE_LOST,         /* the table says so, or the session is gone */
     WI_CONSUMER_INITIALIZED,        /* CALL_INITIALIZE returned: error */
+    WI_CONSUMER_ANCHORED,           /* ANCHOR returned: error */
     WI_CONSUMER_FETCHED,            /* FETCH returned: error, next, count, at_shard_end, behind */
     WI_CONSUMER_PROCESSED,          /* CALL_PROCESS_RECORDS returned: error, processed_through */
     WI_CONSUMER_CALL_RETURNED,      /* lease_lost, shard_ended, shutdown_requested: error */
@@ -79,6 +80,8 @@ enum wi_consumer_action_type {
     WI_CONSUMER_WAIT,                    /* until `until`, or an event */
     WI_CONSUMER_CALL_INITIALIZE,
     WI_CONSUMER_FETCH,                   /* from `position`; keep the batch for the next action */
+    WI_CONSUMER_ANCHOR,                  /* checkpoint at `position`: LATEST and AT_TIMESTAMP were just
+                                            resolved, and must mean the same to the next owner */
     WI_CONSUMER_CALL_PROCESS_RECORDS,    /* the batch just fetched; `attempt` */
     WI_CONSUMER_CALL_LEASE_LOST,
     WI_CONSUMER_CALL_SHARD_ENDED,
@@ -91,7 +94,7 @@ enum wi_consumer_action_type {
 struct wi_consumer_action {
     enum wi_consumer_action_type type;
     struct weir_mono until;           /* WAIT */
-    struct weir_position position;    /* FETCH */
+    struct weir_position position;    /* FETCH, ANCHOR */
     uint32_t attempt;                 /* CALL_PROCESS_RECORDS: 1, 2, ... */
     bool has_checkpoint;              /* RELEASE */
     struct weir_position checkpoint;  /* RELEASE */
@@ -126,8 +129,7 @@ struct wi_consumer {
     struct wi_pcg random;             /* for jitter: seeded, so that a run can be replayed */
 };
 
-/* Begin a life. `checkpoint` is the row's; `initial_fetch` where to read first (from the checkpoint,
- * or the application's initial position). */
+/* Begin a life at the row's checkpoint, which also says where to read first. `settings` is borrowed. */
 void wi_consumer_init(
     struct wi_consumer *consumer,
     const struct wi_consumer_settings *settings,
