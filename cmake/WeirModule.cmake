@@ -5,9 +5,10 @@
 #   weir_protobuf_c(TARGET file.proto)
 #   weir_library()
 #   weir_program(NAME SOURCES a.c ... [DEPENDS target ...] [LINUX])
-#   weir_test(NAME SOURCES a.c ... [DEPENDS target ...] [LABELS l ...] [TIMEOUT s] [LINUX])
-#   weir_script_test(NAME COMMAND word ... [LABELS l ...] [TIMEOUT s] [ENVIRONMENT V=x ...])
+#   weir_test(NAME SOURCES a.c ... [DEPENDS target ...] [LINUX] [test options])
+#   weir_script_test(NAME COMMAND word ... [test options])
 #
+# Test options: [LABELS l ...] [TIMEOUT s] [ENVIRONMENT V=x ...] [SERIAL: alone on the machine].
 # File names stand relative to the folder or to the repository.
 
 # Every target compiles against the public headers and against "module/file.h".
@@ -169,21 +170,26 @@ function(weir_missing_targets ret)
     set(${ret} ${missing} PARENT_SCOPE)
 endfunction()
 
-# Labels (the folder below tests/ is one), time limit and environment that all tests share.
-function(weir_test_properties name labels timeout)
+# What all tests share: labels (the folder below tests/ is one), time limit, environment.
+function(weir_test_properties name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL" "TIMEOUT" "LABELS;ENVIRONMENT")
     file(RELATIVE_PATH place ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
     if(place MATCHES "^tests/([a-z]+)")
-        list(APPEND labels ${CMAKE_MATCH_1})
+        list(APPEND arg_LABELS ${CMAKE_MATCH_1})
     endif()
-    list(REMOVE_DUPLICATES labels)
-    if(NOT timeout)
-        set(timeout 60)
+    list(REMOVE_DUPLICATES arg_LABELS)
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT 60)
+    endif()
+    if(WEIR_SANITIZE)
+        math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * 4")
     endif()
     set_tests_properties(${name} PROPERTIES
-        LABELS "${labels}"
-        TIMEOUT ${timeout}
+        LABELS "${arg_LABELS}"
+        TIMEOUT ${arg_TIMEOUT}
+        RUN_SERIAL ${arg_SERIAL}
         SKIP_RETURN_CODE 77
-        ENVIRONMENT "${WEIR_TEST_ENVIRONMENT};${ARGN}")
+        ENVIRONMENT "${WEIR_TEST_ENVIRONMENT};${arg_ENVIRONMENT}")
 endfunction()
 
 set(WEIR_TEST_ENVIRONMENT
@@ -194,9 +200,18 @@ set(WEIR_TEST_ENVIRONMENT
     "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
 
+# The test options among the caller's arguments, as weir_test_properties takes them.
+macro(weir_test_options ret)
+    set(${ret} LABELS ${arg_LABELS} TIMEOUT ${arg_TIMEOUT} ENVIRONMENT ${arg_ENVIRONMENT})
+    if(arg_SERIAL)
+        list(APPEND ${ret} SERIAL)
+    endif()
+endmacro()
+
 # A cmocka program as a CTest test; exit status 77 means skipped.
 function(weir_test name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "LINUX" "TIMEOUT" "SOURCES;DEPENDS;LABELS")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "LINUX;SERIAL" "TIMEOUT"
+        "SOURCES;DEPENDS;LABELS;ENVIRONMENT")
     weir_resolve_sources(sources ${arg_SOURCES})
     weir_missing_targets(missing ${arg_DEPENDS})
     if(missing OR NOT sources)
@@ -216,12 +231,14 @@ function(weir_test name)
     endif()
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
     add_test(NAME ${name} COMMAND ${name})
-    weir_test_properties(${name} "${arg_LABELS}" "${arg_TIMEOUT}")
+    weir_test_options(options)
+    weir_test_properties(${name} ${options})
 endfunction()
 
 # A command as a CTest test; exit status 77 means skipped.
 function(weir_script_test name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "COMMAND;LABELS;ENVIRONMENT")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL" "TIMEOUT" "COMMAND;LABELS;ENVIRONMENT")
     add_test(NAME ${name} COMMAND ${arg_COMMAND})
-    weir_test_properties(${name} "${arg_LABELS}" "${arg_TIMEOUT}" ${arg_ENVIRONMENT})
+    weir_test_options(options)
+    weir_test_properties(${name} ${options})
 endfunction()

@@ -188,8 +188,9 @@ def is_control(code, brace):
 
 def check_function(tree, path, code, fields):
     """`fields`: one line of pmccabe's table."""
-    complexity, line, length = int(fields[0]), int(fields[3]), int(fields[4])
-    function = fields[5].rsplit(": ", 1)[-1].strip()
+    complexity, length = int(fields[0]), int(fields[4])
+    place, function = fields[5].split(": ", 1)
+    line = int(place.rstrip(")").rsplit("(", 1)[1])
     start = sum(len(text) + 1 for text in code.splitlines()[:line - 1])
     name = re.compile(rf"\b{re.escape(function)}\s*\(").search(code, start)
     if complexity > MAX_COMPLEXITY:
@@ -224,7 +225,7 @@ def check_functions(tree):
     codes = {str(path): without_literals(path.read_text()) for path in sources}
     for row in table.splitlines():
         fields = row.split("\t")
-        name = fields[5].split("(", 1)[0]
+        name = fields[5].split(": ", 1)[0].rsplit("(", 1)[0]
         check_function(tree, Path(name), codes[name], fields)
 
 

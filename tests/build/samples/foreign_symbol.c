@@ -1,0 +1,7 @@
+int helper(int a);
+
+int
+helper(int a)
+{
+    return a + 1;
+}

@@ -1,0 +1,7 @@
+int weir_secret(int a);
+
+__attribute__((visibility("default"))) int
+weir_secret(int a)
+{
+    return a + 1;
+}
