@@ -7,6 +7,7 @@
 #   weir_program(NAME SOURCES a.c ... [DEPENDS target ...] [LINUX])
 #   weir_test(NAME SOURCES a.c ... [DEPENDS target ...] [LINUX] [test options])
 #   weir_script_test(NAME COMMAND word ... [test options])
+#   weir_fuzz(NAME CORPUS folder SOURCES a.c ... [DEPENDS target ...])
 #
 # Test options: [LABELS l ...] [TIMEOUT s] [ENVIRONMENT V=x ...] [SERIAL: alone on the machine].
 # File names stand relative to the folder or to the repository.
@@ -63,6 +64,7 @@ function(weir_module name)
         add_library(${target}_engine STATIC ${engine_sources})
         target_link_libraries(${target}_engine PUBLIC ${arg_DEPENDS})
         set_property(GLOBAL APPEND PROPERTY WEIR_ENGINES ${target}_engine)
+        set_property(GLOBAL APPEND PROPERTY WEIR_ENGINE_SOURCES ${engine_sources})
         weir_add_to_library(${target}_engine ${arg_DEPENDS})
         list(PREPEND dependencies ${target}_engine)
     endif()
@@ -241,4 +243,28 @@ function(weir_script_test name)
     add_test(NAME ${name} COMMAND ${arg_COMMAND})
     weir_test_options(options)
     weir_test_properties(${name} ${options})
+endfunction()
+
+# A fuzz target: a.c defines LLVMFuzzerTestOneInput. CORPUS is a folder of inputs to start from. In
+# a build with WEIR_FUZZ libFuzzer looks for new inputs for a minute; in every other build the test
+# replays the corpus and some thousand seeded mutations of it.
+function(weir_fuzz name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "CORPUS" "SOURCES;DEPENDS")
+    weir_resolve_sources(sources ${arg_SOURCES})
+    set(corpus ${CMAKE_CURRENT_SOURCE_DIR}/${arg_CORPUS})
+    set(found ${PROJECT_BINARY_DIR}/tests/${name}-corpus)
+    add_executable(${name} ${sources})
+    target_link_libraries(${name} PRIVATE ${arg_DEPENDS})
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+    if(WEIR_FUZZ)
+        file(MAKE_DIRECTORY ${found})
+        target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+        weir_script_test(${name}
+            COMMAND ${name} -max_total_time=60 -max_len=65536 ${found} ${corpus}
+            LABELS long
+            TIMEOUT 120)
+    else()
+        target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/fuzz_replay.c)
+        weir_script_test(${name} COMMAND ${name} ${corpus} TIMEOUT 120)
+    endif()
 endfunction()
