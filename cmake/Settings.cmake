@@ -7,6 +7,8 @@ set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 add_compile_definitions(_POSIX_C_SOURCE=200809L)
+# __FILE__ in assertions says core/str.c wherever the tree lies.
+add_compile_options(-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
 
 # Debug information and optimisation; assert() of other people's headers stays on as well.
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
