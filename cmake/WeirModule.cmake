@@ -34,8 +34,6 @@ function(weir_resolve_sources ret)
             list(APPEND found ${PROJECT_SOURCE_DIR}/${file})
         else()
             message(WARNING "${file} is named but does not exist; left out")
-            set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
-                ${CMAKE_CURRENT_SOURCE_DIR}/CMakeLists.txt)
         endif()
     endforeach()
     set(${ret} ${found} PARENT_SCOPE)
