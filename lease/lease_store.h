@@ -55,6 +55,8 @@ struct wi_release {
     bool has_checkpoint;
     struct weir_position checkpoint;    /* final; >= the row's */
     struct weir_position handed_through; /* last position the processor was handed (replay flag) */
+    bool covers_earlier; /* handed_through bounds what owners before this one were handed as well:
+                          * makes replay exact again after a crash; false if in doubt */
 };
 
 struct wi_shard_finish {
