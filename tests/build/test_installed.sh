@@ -35,15 +35,15 @@ build_with_pkg_config() {
     # shellcheck disable=SC2046
     "${CC:-cc}" -Wall -Wextra -Werror -o "$program-static" "$@" \
         $(pkg-config --static --cflags --libs weir | sed 's/-lweir\b/-l:libweir.a/')
-    readelf -d "$program" | grep -q 'NEEDED.*libweir\.so' || fail "$program is not linked to libweir.so"
-    ! readelf -d "$program-static" | grep -q 'NEEDED.*libweir' || fail "$program-static is not static"
+    readelf -d "$program" | grep -q 'NEEDED.*libweir\.so' || fail "$program: no libweir.so"
+    ! readelf -d "$program-static" | grep -q 'NEEDED.*libweir' || fail "$program: not static"
 }
 
 # build_with_cmake SOURCE...
 build_with_cmake() {
     local sources
     sources=$(printf '%s;' "$@")
-    "$cmake" -S "$here/consumer" -B build -DCMAKE_PREFIX_PATH="$prefix" \
+    "$cmake" -G Ninja -S "$here/consumer" -B build -DCMAKE_PREFIX_PATH="$prefix" \
         -DCMAKE_C_COMPILER="${CC:-cc}" -DCONSUMER_SOURCES="${sources%;}" >cmake.log ||
         { cat cmake.log; fail "find_package"; }
     "$cmake" --build build >cmake.log || { cat cmake.log; fail "a build with find_package"; }
