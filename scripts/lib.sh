@@ -22,33 +22,29 @@ missing_packages() {
     done
 }
 
-# as_root COMMAND...: run it as root, or return 1 if this user cannot.
-as_root() {
-    if [ "$(id -u)" = 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
-        sudo "$@"
-    else
-        return 1
+# install_packages NAME...: with apt-get, as root or through sudo; fails if this user has no right to.
+install_packages() {
+    local as_root=()
+    command -v apt-get >/dev/null || return 1
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; } || return 1
+        as_root=(sudo)
     fi
+    echo "installing: $*" >&2
+    "${as_root[@]}" apt-get -q -o DPkg::Lock::Timeout=300 update >&2 &&
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+            --no-install-recommends -o DPkg::Lock::Timeout=300 install "$@" </dev/null >&2
 }
 
 # require_packages GROUP...: install what is missing, or name it and stop. Writes to stderr only.
 require_packages() {
     local missing
-    missing=$(missing_packages "$@" | paste -s -d ' ')
-    [ -n "$missing" ] || return 0
-    if command -v apt-get >/dev/null; then
-        echo "installing: $missing" >&2
-        # shellcheck disable=SC2086 # One word for each package.
-        if as_root apt-get -q -o DPkg::Lock::Timeout=300 update >&2 &&
-            as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
-                -o DPkg::Lock::Timeout=300 install $missing </dev/null >&2; then
-            return 0
-        fi
+    mapfile -t missing < <(missing_packages "$@")
+    if [ ${#missing[@]} -gt 0 ] && ! install_packages "${missing[@]}"; then
+        echo "missing packages, as Debian 12 names them: ${missing[*]}" >&2
+        echo "install them and start again" >&2
+        exit 1
     fi
-    echo "missing packages (as Debian 12 names them): $missing; install them and start again" >&2
-    exit 1
 }
 
 # build PRESET [TARGET...]: configure and build; writes to stderr only.
