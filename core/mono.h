@@ -35,23 +35,25 @@ wi_mono_earlier(struct weir_mono a, struct weir_mono b)
 static inline struct weir_mono
 wi_mono_add_ms(struct weir_mono instant, int64_t ms)
 {
+    int64_t from = instant.ns < 0 ? 0 : instant.ns;
     if (wi_mono_is_never(instant)) {
         return instant;
     }
-    if (ms >= 0) {
-        return ms > (INT64_MAX - instant.ns) / WI_NS_PER_MS
-                   ? WI_MONO_NEVER
-                   : (struct weir_mono){instant.ns + ms * WI_NS_PER_MS};
+    if (ms > (INT64_MAX - from) / WI_NS_PER_MS) {
+        return WI_MONO_NEVER;
     }
-    return ms < -(instant.ns / WI_NS_PER_MS) ? (struct weir_mono){0}
-                                             : (struct weir_mono){instant.ns + ms * WI_NS_PER_MS};
+    if (ms < -(from / WI_NS_PER_MS)) {
+        return (struct weir_mono){0};
+    }
+    return (struct weir_mono){from + ms * WI_NS_PER_MS};
 }
 
 /* Whole milliseconds from `from` to `to`, rounded down; 0 if `to` is not later. */
 static inline int64_t
 wi_mono_elapsed_ms(struct weir_mono from, struct weir_mono to)
 {
-    return wi_mono_before(from, to) ? (to.ns - from.ns) / WI_NS_PER_MS : 0;
+    uint64_t elapsed_ns = (uint64_t)to.ns - (uint64_t)from.ns;
+    return wi_mono_before(from, to) ? (int64_t)(elapsed_ns / (uint64_t)WI_NS_PER_MS) : 0;
 }
 
 /* Milliseconds to wait until `deadline`, rounded up so that nobody wakes too early; 0 if it has
@@ -59,13 +61,14 @@ wi_mono_elapsed_ms(struct weir_mono from, struct weir_mono to)
 static inline int64_t
 wi_mono_until_ms(struct weir_mono now, struct weir_mono deadline)
 {
+    uint64_t left_ns = (uint64_t)deadline.ns - (uint64_t)now.ns;
     if (wi_mono_is_never(deadline)) {
         return INT64_MAX;
     }
     if (!wi_mono_before(now, deadline)) {
         return 0;
     }
-    return (deadline.ns - now.ns - 1) / WI_NS_PER_MS + 1;
+    return (int64_t)((left_ns - 1) / (uint64_t)WI_NS_PER_MS) + 1;
 }
 
 #endif
