@@ -20,6 +20,10 @@ add_compile_options(
     -Wmissing-prototypes
     -Wnull-dereference)
 
+if(CMAKE_C_COMPILER_ID MATCHES "Clang")
+    # WEIR_ASSERT(!"why this cannot be reached") is meant.
+    add_compile_options(-Wno-string-conversion)
+endif()
 if(WEIR_WERROR)
     add_compile_options(-Werror)
 endif()

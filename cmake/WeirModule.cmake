@@ -12,6 +12,9 @@
 # Test options: [LABELS l ...] [TIMEOUT s] [ENVIRONMENT V=x ...] [SERIAL: alone on the machine].
 # File names stand relative to the folder or to the repository.
 
+# A named file or target that does not exist: WARNING leaves it out, FATAL_ERROR stops.
+set(WEIR_IF_MISSING WARNING)
+
 # Every target compiles against the public headers and against "module/file.h".
 include_directories(${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
 
@@ -22,7 +25,7 @@ function(weir_add_folder folder)
     endif()
 endfunction()
 
-# Full names of the given files; a file that does not exist yet is left out with a warning.
+# Full names of the given files.
 function(weir_resolve_sources ret)
     set(found)
     foreach(file IN LISTS ARGN)
@@ -33,7 +36,7 @@ function(weir_resolve_sources ret)
         elseif(EXISTS ${PROJECT_SOURCE_DIR}/${file})
             list(APPEND found ${PROJECT_SOURCE_DIR}/${file})
         else()
-            message(WARNING "${file} is named but does not exist; left out")
+            message(${WEIR_IF_MISSING} "${file} is named but does not exist; left out")
         endif()
     endforeach()
     set(${ret} ${found} PARENT_SCOPE)
@@ -146,7 +149,7 @@ function(weir_program name)
     endif()
     weir_missing_targets(missing ${arg_DEPENDS})
     if(missing OR NOT sources)
-        message(WARNING "program ${name} left out: no ${missing}")
+        message(${WEIR_IF_MISSING} "program ${name} left out: no ${missing} ${arg_SOURCES}")
         return()
     endif()
     add_executable(${name} ${sources})
@@ -215,7 +218,7 @@ function(weir_test name)
     weir_resolve_sources(sources ${arg_SOURCES})
     weir_missing_targets(missing ${arg_DEPENDS})
     if(missing OR NOT sources)
-        message(WARNING "test ${name} left out: no ${missing}")
+        message(${WEIR_IF_MISSING} "test ${name} left out: no ${missing} ${arg_SOURCES}")
         return()
     endif()
     add_executable(${name} ${sources})
