@@ -79,7 +79,8 @@ struct wi_consumer_event {
 enum wi_consumer_action_type {
     WI_CONSUMER_WAIT,                    /* until `until`, or an event */
     WI_CONSUMER_CALL_INITIALIZE,
-    WI_CONSUMER_FETCH,                   /* from `position`; keep the batch for the next action */
+    WI_CONSUMER_FETCH,                   /* from `position`; keep the batch until the next FETCH
+                                            or DONE: an ANCHOR may stand before the processing */
     WI_CONSUMER_ANCHOR,                  /* checkpoint at `position`: LATEST and AT_TIMESTAMP were just
                                             resolved, and must mean the same to the next owner */
     WI_CONSUMER_CALL_PROCESS_RECORDS,    /* the batch just fetched; `attempt` */
@@ -126,6 +127,9 @@ struct wi_consumer {
     bool batch_at_shard_end;
     bool final_call_made;
     bool shard_finished;              /* SHARD_END is in the table */
+    bool released;                    /* the row has been given up */
+    bool needs_anchor;                /* `anchor` is to be written before anything is processed */
+    struct weir_position anchor;      /* what LATEST or AT_TIMESTAMP was resolved to */
     struct wi_pcg random;             /* for jitter: seeded, so that a run can be replayed */
 };
 
