@@ -128,19 +128,16 @@ was_written(struct wi_consumer *c, const struct wi_consumer_event *event)
 }
 
 /* The first fetch says what LATEST or AT_TIMESTAMP means: pin it down in the table before anything
- * is processed, or the next owner resolves it anew and skips records (S12). */
+ * is processed, or the next owner resolves it anew and skips records (S12). Records that came with
+ * the answer are read again after that. */
 static void
 note_resolved(struct wi_consumer *c, const struct wi_consumer_event *event)
 {
     WEIR_ASSERT(is_unresolved(&c->fetch_from));
-    struct weir_position place = event->next;
-
-    if (event->count > 0) {
-        place = just_before(&event->first);
-        c->fetch_from = place;
-    }
-    c->needs_anchor = place.type == WEIR_AFTER_SEQUENCE_NUMBER;
-    c->anchor = place;
+    WEIR_ASSERT(!c->needs_anchor);
+    c->anchor = event->count > 0 ? just_before(&event->first) : event->next;
+    c->needs_anchor = c->anchor.type == WEIR_AFTER_SEQUENCE_NUMBER;
+    c->fetch_from = c->anchor;
 }
 
 static void
@@ -175,6 +172,9 @@ note_fetched(struct wi_consumer *c, const struct wi_consumer_event *event)
     }
     if (event->count == 0) {
         note_empty_fetch(c, event);
+        return;
+    }
+    if (c->needs_anchor) {
         return;
     }
     /* A batch that has failed keeps its count of failures until it is through. */
@@ -429,7 +429,7 @@ fetch(struct wi_consumer *c, const struct wi_consumer_event *event)
     return action;
 }
 
-/* Hand the batch in memory to the record processor, after the anchor that it may need. */
+/* Hand the batch in memory to the record processor. */
 static struct wi_consumer_action
 process(struct wi_consumer *c)
 {

@@ -79,8 +79,7 @@ struct wi_consumer_event {
 enum wi_consumer_action_type {
     WI_CONSUMER_WAIT,                    /* until `until`, or an event */
     WI_CONSUMER_CALL_INITIALIZE,
-    WI_CONSUMER_FETCH,                   /* from `position`; keep the batch until the next FETCH
-                                            or DONE: an ANCHOR may stand before the processing */
+    WI_CONSUMER_FETCH,                   /* from `position`; keep the batch for the next action */
     WI_CONSUMER_ANCHOR,                  /* checkpoint at `position`: LATEST and AT_TIMESTAMP were just
                                             resolved, and must mean the same to the next owner */
     WI_CONSUMER_CALL_PROCESS_RECORDS,    /* the batch just fetched; `attempt` */
