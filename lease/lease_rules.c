@@ -63,8 +63,7 @@ ownership_is_valid(const struct wi_lease *lease)
     if (!is_terminated(lease->owner, sizeof lease->owner) || lease->epoch == 0) {
         return false;
     }
-    return lease->owner[0] != '\0' ||
-           (!lease->revoked && lease->handoff.reason == WI_HANDOFF_NONE);
+    return lease->owner[0] != '\0' || (!lease->revoked && lease->handoff.reason == WI_HANDOFF_NONE);
 }
 
 static bool
@@ -81,14 +80,13 @@ checkpoints_are_valid(const struct wi_lease *lease)
 enum weir_error
 wi_lease_check(const struct wi_lease *lease)
 {
-    bool valid =
-        wi_lease_text_is_valid(lease->lease_key, sizeof lease->lease_key) &&
-        wi_lease_text_is_valid(lease->shard_id, sizeof lease->shard_id) &&
-        ids_are_valid(lease->parent_shard_ids, WEIR_PARENTS_MAX) &&
-        ids_are_valid(lease->child_shard_ids, WEIR_CHILDREN_MAX) &&
-        weir_hash_key_compare(lease->range.start, lease->range.end) <= 0 &&
-        ownership_is_valid(lease) && checkpoints_are_valid(lease) &&
-        handoff_is_valid(&lease->handoff);
+    bool valid = wi_lease_text_is_valid(lease->lease_key, sizeof lease->lease_key) &&
+                 wi_lease_text_is_valid(lease->shard_id, sizeof lease->shard_id) &&
+                 ids_are_valid(lease->parent_shard_ids, WEIR_PARENTS_MAX) &&
+                 ids_are_valid(lease->child_shard_ids, WEIR_CHILDREN_MAX) &&
+                 weir_hash_key_compare(lease->range.start, lease->range.end) <= 0 &&
+                 ownership_is_valid(lease) && checkpoints_are_valid(lease) &&
+                 handoff_is_valid(&lease->handoff);
 
     return valid ? WEIR_OK : WEIR_EINVAL;
 }
@@ -239,8 +237,8 @@ wi_lease_apply_revocation(struct wi_lease *lease, uint64_t expected_epoch)
 static enum weir_error
 check_advance(const struct wi_lease *lease, const struct weir_position *position)
 {
-    bool is_place = position->type == WEIR_AT_SEQUENCE_NUMBER ||
-                    position->type == WEIR_AFTER_SEQUENCE_NUMBER;
+    bool is_place =
+        position->type == WEIR_AT_SEQUENCE_NUMBER || position->type == WEIR_AFTER_SEQUENCE_NUMBER;
     int order = wi_checkpoint_compare(position, &lease->checkpoint);
 
     return order == 0 || (is_place && order > 0) ? WEIR_OK : WEIR_EINVAL;
@@ -300,9 +298,7 @@ extend_replay(struct wi_lease *lease, const struct wi_release *release)
 
 enum weir_error
 wi_lease_apply_release(
-    struct wi_lease *lease,
-    const struct wi_release *release,
-    const struct wi_owner_view *receiver)
+    struct wi_lease *lease, const struct wi_release *release, const struct wi_owner_view *receiver)
 {
     enum weir_error error = wi_lease_check_holder(lease, release->owner, release->epoch);
     bool to_receiver = release->to[0] != '\0' && wi_owner_view_may_receive(receiver);

@@ -1,9 +1,10 @@
 /*
- * The rules of the lease table, shared by every backend: on which condition an operation may touch a
- * row, and what it does to it. Pure. docs/lease-table.md section 2 is the same in a table.
+ * The rules of the lease table, shared by every backend: on which condition an operation may touch
+ * a row, and what it does to it. Pure. docs/lease-table.md section 2 is the same in a table.
  *
- * A function that returns an error has changed nothing. Each names the rule of DESIGN 4.3 it carries
- * out. What a rule must know beside the row (is the receiver alive?) comes in as an argument.
+ * A function that returns an error has changed nothing. Each names the rule of DESIGN 4.3 it
+ * carries out. What a rule must know beside the row (is the receiver alive?) comes in as an
+ * argument.
  */
 #ifndef WI_LEASE_LEASE_RULES_H
 #define WI_LEASE_LEASE_RULES_H
@@ -69,12 +70,12 @@ WEIR_MUST_CHECK enum weir_error wi_lease_apply_handoff(
     const struct wi_owner_view *receiver);
 
 /* R5: renewals of this lease fail from now on. Repeating it is OK. */
-WEIR_MUST_CHECK enum weir_error
-wi_lease_apply_revocation(struct wi_lease *lease, uint64_t expected_epoch);
+WEIR_MUST_CHECK enum weir_error wi_lease_apply_revocation(
+    struct wi_lease *lease, uint64_t expected_epoch);
 
 /* G4, I5. Drops a pending checkpoint that it reaches. */
-WEIR_MUST_CHECK enum weir_error
-wi_lease_apply_checkpoint(struct wi_lease *lease, const struct wi_checkpoint_update *update);
+WEIR_MUST_CHECK enum weir_error wi_lease_apply_checkpoint(
+    struct wi_lease *lease, const struct wi_checkpoint_update *update);
 
 /* First phase of a two-phase checkpoint; `state_length` application bytes go with it. */
 WEIR_MUST_CHECK enum weir_error wi_lease_apply_prepare(
@@ -83,12 +84,10 @@ WEIR_MUST_CHECK enum weir_error wi_lease_apply_prepare(
 /* R6's second half: final checkpoint and next owner at once. A receiver that may not receive gets
  * nothing: the lease becomes unowned. */
 WEIR_MUST_CHECK enum weir_error wi_lease_apply_release(
-    struct wi_lease *lease,
-    const struct wi_release *release,
-    const struct wi_owner_view *receiver);
+    struct wi_lease *lease, const struct wi_release *release, const struct wi_owner_view *receiver);
 
 /* 4.7: child ids and SHARD_END. The children's rows are the backend's business, before this. */
-WEIR_MUST_CHECK enum weir_error
-wi_lease_apply_finish(struct wi_lease *lease, const struct wi_shard_finish *finish);
+WEIR_MUST_CHECK enum weir_error wi_lease_apply_finish(
+    struct wi_lease *lease, const struct wi_shard_finish *finish);
 
 #endif

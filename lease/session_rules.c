@@ -107,8 +107,8 @@ wi_leader_judge_take(
     if (leader->term != take->expected_term) {
         return WEIR_ECONFLICT;
     }
-    if (is_alive && (present->counter != take->expected_counter ||
-                     strcmp(leader->owner, take->owner) == 0)) {
+    if (is_alive &&
+        (present->counter != take->expected_counter || strcmp(leader->owner, take->owner) == 0)) {
         return WEIR_ECONFLICT;
     }
     *ret_fence = is_alive;

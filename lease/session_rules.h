@@ -34,12 +34,12 @@ struct wi_owner_view wi_session_view(const struct wi_session *session, bool proc
 struct wi_worker wi_session_worker(const struct wi_session *session, bool process_gone);
 
 /* R8: register (`is_new`), or change one's own row. WEIR_ESESSIONLOST once fenced. */
-WEIR_MUST_CHECK enum weir_error
-wi_session_put(struct wi_session *session, bool is_new, const struct wi_worker *worker);
+WEIR_MUST_CHECK enum weir_error wi_session_put(
+    struct wi_session *session, bool is_new, const struct wi_worker *worker);
 
 /* R1: one more heartbeat. `session` NULL or fenced: WEIR_ESESSIONLOST. */
-WEIR_MUST_CHECK enum weir_error
-wi_session_renew(struct wi_session *session, struct wi_renew_answer *ret_answer);
+WEIR_MUST_CHECK enum weir_error wi_session_renew(
+    struct wi_session *session, struct wi_renew_answer *ret_answer);
 
 /*
  * R3: declare a silent owner dead. WEIR_ECONFLICT: its counter moved. OK at once if it is fenced
@@ -49,8 +49,7 @@ WEIR_MUST_CHECK enum weir_error wi_session_fence(
     struct wi_session *session, bool is_new, const char *owner, uint64_t expected_counter);
 
 /* R12. Term 0: an operator's or a worker's own write, not checked. */
-WEIR_MUST_CHECK enum weir_error
-wi_leader_check_term(const struct wi_leader *leader, uint64_t term);
+WEIR_MUST_CHECK enum weir_error wi_leader_check_term(const struct wi_leader *leader, uint64_t term);
 
 struct wi_leader_take {
     const char *owner;
@@ -67,11 +66,11 @@ WEIR_MUST_CHECK enum weir_error wi_leader_judge_take(
     bool *ret_fence);
 
 /* Judged before. WEIR_ECONFLICT: the term moved since. */
-WEIR_MUST_CHECK enum weir_error
-wi_leader_apply_take(struct wi_leader *leader, const struct wi_leader_take *take);
+WEIR_MUST_CHECK enum weir_error wi_leader_apply_take(
+    struct wi_leader *leader, const struct wi_leader_take *take);
 
-WEIR_MUST_CHECK enum weir_error
-wi_leader_apply_release(struct wi_leader *leader, const char *owner, uint64_t term);
+WEIR_MUST_CHECK enum weir_error wi_leader_apply_release(
+    struct wi_leader *leader, const char *owner, uint64_t term);
 
 /* What a join finds. */
 struct wi_application_facts {
@@ -80,7 +79,8 @@ struct wi_application_facts {
     bool has_leases;
 };
 
-/* Settle on an application: `agreed` is the row (if it exists) and becomes what holds from now on. */
+/* Settle on an application: `agreed` is the row (if it exists) and becomes what holds from now on.
+ */
 WEIR_MUST_CHECK enum weir_error wi_application_join(
     struct wi_application *agreed,
     const struct wi_application *wish,
