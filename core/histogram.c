@@ -38,7 +38,7 @@ bucket_of(uint64_t value)
     }
     unsigned shift = highest_bit(value) - STEP_BITS;
     size_t bucket = (size_t)shift * WI_HISTOGRAM_STEPS + (size_t)(value >> shift);
-    WEIR_ASSERT(bucket < WI_HISTOGRAM_BUCKETS);
+    WEIR_ASSERT(bucket < WI_HISTOGRAM_BUCKETS - 1);
     return bucket;
 }
 

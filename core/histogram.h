@@ -10,7 +10,7 @@
 /* Values of 2^36 and more (19 hours in microseconds) share the last bucket; the maximum is exact.
  */
 #define WI_HISTOGRAM_VALUE_BITS 36
-#define WI_HISTOGRAM_BUCKETS    (WI_HISTOGRAM_STEPS * (WI_HISTOGRAM_VALUE_BITS - 4))
+#define WI_HISTOGRAM_BUCKETS    (WI_HISTOGRAM_STEPS * (WI_HISTOGRAM_VALUE_BITS - 4) + 1)
 
 /* All zeros is an empty histogram. */
 struct wi_histogram {
