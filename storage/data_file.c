@@ -13,21 +13,23 @@
 #include "storage/filesystem.h"
 
 /* The file format of LMDB 0.9 on a 64-bit machine of this byte order. */
-#define META_MAGIC    0xBEEFC0DEU
-#define META_VERSION  1U
-#define META_FLAG     0x08U /* page flag: a meta page */
-#define BRANCH_FLAG   0x01U /* page flags: a node of a tree */
-#define LEAF_FLAG     0x02U
-#define FREE_DB_FLAGS 0x08U /* MDB_INTEGERKEY and no environment flag such as MDB_FIXEDMAP */
-#define MAIN_DB_FLAGS 0x7FU /* any flag of a database */
-#define PAGE_SIZE_MIN 512U
-#define PAGE_SIZE_MAX 65536U
-#define DEPTH_MAX     32U /* CURSOR_STACK of LMDB */
-#define MAP_BYTES_MAX ((uint64_t)1 << 47U)
-#define NO_PAGE       UINT64_MAX
-#define META_PAGES    2U
-#define TRIES         200 /* to get a whole meta page while another process writes it */
-#define TRY_PAUSE_NS  500000
+#define META_MAGIC       0xBEEFC0DEU
+#define META_VERSION     1U
+#define META_FLAG        0x08U /* page flag: a meta page */
+#define BRANCH_FLAG      0x01U /* page flags: a node of a tree */
+#define LEAF_FLAG        0x02U
+#define FREE_DB_FLAGS    0x08U /* MDB_INTEGERKEY and no environment flag such as MDB_FIXEDMAP */
+#define MAIN_DB_FLAGS    0x7FU /* any flag of a database */
+#define PAGE_SIZE_MIN    512U
+#define PAGE_SIZE_MAX    65536U
+#define DEPTH_MAX        32U /* CURSOR_STACK of LMDB */
+#define MAP_BYTES_MAX    ((uint64_t)1 << 47U)
+#define NO_PAGE          UINT64_MAX
+#define META_PAGES       2U
+#define LOCK_HEADER_MAX  4096 /* lock.mdb: more than its header, then one line for each reader */
+#define LOCK_READER_SIZE 64
+#define TRIES            200 /* to get a whole meta page while another process writes it */
+#define TRY_PAUSE_NS     500000
 
 struct page_header {
     uint64_t page_number;
@@ -223,6 +225,21 @@ wi_data_file_check(
     }
     *ret = found;
     return WEIR_OK;
+}
+
+enum weir_error
+wi_lock_file_allocate(int directory_fd, unsigned readers_max)
+{
+    int fd =
+        openat(directory_fd, WI_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, WI_FILE_MODE);
+    int code;
+
+    if (fd < 0) {
+        return wi_error_from_errno(errno);
+    }
+    code = posix_fallocate(fd, 0, LOCK_HEADER_MAX + (off_t)readers_max * LOCK_READER_SIZE);
+    close(fd);
+    return wi_error_from_errno(code);
 }
 
 enum weir_error

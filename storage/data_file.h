@@ -27,6 +27,13 @@ enum weir_error wi_data_file_check(
     int directory_fd, bool is_quiet, struct wi_data_file *ret, struct weir_detail *detail);
 
 /*
+ * Give LMDB's lock file its disk space before LMDB maps it: a store into a hole of a full disk is a
+ * SIGBUS. Never while this process has the environment open: closing any descriptor of the file
+ * would drop LMDB's locks on it.
+ */
+enum weir_error wi_lock_file_allocate(int directory_fd, unsigned readers_max);
+
+/*
  * Make the file as long as the map, without using disk space for it. LMDB leaves trailing pages
  * unwritten that were freed in the transaction that took them; a longer file lets
  * wi_data_file_check() tell a truncated file from a whole one. Only under the writer lock: two

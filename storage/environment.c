@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "storage/data_file.h"
 #include "storage/filesystem.h"
 
+#define DECIMAL   10
 #define PATH_SIZE 64 /* of "/proc/self/fd/NUMBER" */
 
 /* By the descriptor, so that it stays the same directory when it is renamed, or when this process
@@ -303,6 +305,41 @@ wi_environment_count_free_pages(MDB_txn *txn, uint64_t *ret)
         code = 0;
     }
     return code;
+}
+
+struct oldest_reader {
+    int32_t pid;
+    uint64_t version;
+};
+
+/* One line of LMDB's list, "PID THREAD VERSION"; no version where nothing is being read. */
+static int
+note_reader(const char *line, void *context)
+{
+    struct oldest_reader *oldest = context;
+    char *end = NULL;
+    long pid = strtol(line, &end, DECIMAL);
+    const char *version_text = strrchr(line, ' ');
+    uint64_t version;
+
+    if (pid <= 0 || version_text == NULL || version_text <= end || version_text[1] < '0' ||
+        version_text[1] > '9') {
+        return 0;
+    }
+    version = strtoull(version_text + 1, NULL, DECIMAL);
+    if (oldest->pid == 0 || version < oldest->version) {
+        *oldest = (struct oldest_reader){(int32_t)pid, version};
+    }
+    return 0;
+}
+
+int32_t
+wi_environment_oldest_reader(struct wi_environment *environment)
+{
+    struct oldest_reader oldest = {0};
+
+    (void)mdb_reader_list(environment->mdb, note_reader, &oldest);
+    return oldest.pid;
 }
 
 void

@@ -115,6 +115,10 @@ void wi_environment_end_read(struct wi_environment *environment, MDB_txn *txn);
 /* Pages that the free list of this snapshot holds. Returns LMDB's code. */
 int wi_environment_count_free_pages(MDB_txn *txn, uint64_t *ret);
 
+/* The process that reads the oldest snapshot, whose pages no writer may reuse; 0 if there is none.
+ */
+int32_t wi_environment_oldest_reader(struct wi_environment *environment);
+
 /* Number of the last committed transaction, and the last page in use; the caller has the gate. */
 void wi_environment_info(
     struct wi_environment *environment, uint64_t *ret_version, uint64_t *ret_last_page);

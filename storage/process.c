@@ -20,6 +20,7 @@
 
 /* What /proc/PID/stat says about a process. */
 struct process_status {
+    int64_t pid;
     char state;
     int64_t thread_count;
     int64_t start_ticks;
@@ -73,6 +74,7 @@ parse_status(const char *text, struct process_status *ret)
     if (start_time == NULL) {
         return false;
     }
+    ret->pid = strtoll(text, NULL, DECIMAL);
     ret->state = *state;
     ret->thread_count = strtoll(thread_count, NULL, DECIMAL);
     ret->start_ticks = strtoll(start_time, NULL, DECIMAL);
@@ -87,6 +89,17 @@ read_status(int32_t pid, struct process_status *ret)
 
     (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     return read_text(path, text, sizeof text) && parse_status(text, ret);
+}
+
+/* The calling process. False also where /proc belongs to another pid namespace: its numbers would
+ * mean other processes. */
+static bool
+read_own_status(int32_t pid, struct process_status *ret)
+{
+    char text[STAT_TEXT_SIZE];
+
+    return read_text("/proc/self/stat", text, sizeof text) && parse_status(text, ret) &&
+           ret->pid == pid;
 }
 
 static bool
@@ -109,7 +122,7 @@ wi_process_self(struct wi_process *ret)
     struct wi_process self = {.pid = (int32_t)getpid()};
     struct process_status status;
 
-    if (!read_boot_id(self.boot_id) || !read_status(self.pid, &status)) {
+    if (!read_boot_id(self.boot_id) || !read_own_status(self.pid, &status)) {
         return WEIR_EPLATFORM;
     }
     self.start_ticks = status.start_ticks;

@@ -1,4 +1,5 @@
-/* Identity of processes on this host, as the kernel tells it (reference: pidfd_open(2), proc(5)). */
+/* Identity of processes on this host, as the kernel tells it (reference: pidfd_open(2), proc(5)).
+ */
 #ifndef WI_STORAGE_PROCESS_H
 #define WI_STORAGE_PROCESS_H
 
@@ -10,7 +11,7 @@
 
 /* One process start. pid alone is reused; with boot id and start time it is not. */
 struct wi_process {
-    char boot_id[9];     /* first 8 hex digits of /proc/sys/kernel/random/boot_id */
+    char boot_id[9]; /* first 8 hex digits of /proc/sys/kernel/random/boot_id */
     int32_t pid;
     int64_t start_ticks; /* field 22 of /proc/pid/stat */
 };

@@ -138,17 +138,18 @@ finish_files(
         environment->directory_fd, options->kind, options->format_version, detail);
 }
 
+/* Look at the files, or discard them, and become one of the directory's users. */
 static enum weir_error
-open_files(
+enter_directory(
     struct wi_environment *environment,
     const struct wi_storage_options *options,
+    struct wi_data_file *ret_data,
+    bool *ret_is_new,
     struct weir_detail *detail)
 {
     int directory_fd = environment->directory_fd;
     bool is_stale = options->discard_at_boot && !environment->lock.is_same_boot;
     bool is_quiet = environment->lock.is_first;
-    struct wi_data_file data = {0};
-    bool is_new = false;
     enum weir_error error = WEIR_OK;
 
     if (is_stale && options->read_only) {
@@ -158,17 +159,38 @@ open_files(
         error = discard_files(directory_fd, detail);
     }
     if (error == WEIR_OK) {
-        error = check_files(directory_fd, options, is_quiet, &data, &is_new, detail);
+        error = check_files(directory_fd, options, is_quiet, ret_data, ret_is_new, detail);
     }
     if (error == WEIR_OK) {
         error = wi_writer_lock_enter(&environment->lock, detail);
     }
+    return error;
+}
+
+static enum weir_error
+open_files(
+    struct wi_environment *environment,
+    const struct wi_storage_options *options,
+    struct weir_detail *detail)
+{
+    int directory_fd = environment->directory_fd;
+    bool is_quiet = environment->lock.is_first;
+    struct wi_data_file data = {0};
+    bool is_new = false;
+    enum weir_error error = enter_directory(environment, options, &data, &is_new, detail);
+
     if (error == WEIR_OK) {
         error =
             wi_wake_open(directory_fd, options->read_only, is_quiet, &environment->wake, detail);
     }
     if (error != WEIR_OK) {
         return error;
+    }
+    if (is_quiet && environment->lock.is_writable) {
+        error = wi_lock_file_allocate(directory_fd, WI_READERS_MAX);
+    }
+    if (error != WEIR_OK) {
+        return wi_detail(detail, error, "cannot make " WI_LOCK_FILE ": %s", weir_error_text(error));
     }
     environment->map_bytes = options->map_bytes_initial;
     if (environment->map_bytes < data.map_bytes) {

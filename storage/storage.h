@@ -26,17 +26,17 @@ enum wi_storage_sync {
 };
 
 struct wi_storage_options {
-    const char *directory;       /* created with mode 0700 if missing, unless read_only */
-    const char *kind;            /* "stream", "leases", "liveness": part of the format stamp */
-    uint32_t format_version;     /* refuse files stamped with another one: WEIR_EVERSION */
-    enum wi_storage_sync sync;   /* of this process; see wi_storage_write() for single commits */
-    uint64_t map_bytes_initial;  /* first map size; grows by doubling */
-    uint64_t map_bytes_max;      /* where growth stops */
-    uint32_t databases_max;      /* named databases */
-    bool must_exist;             /* WEIR_ENOTFOUND instead of creating */
-    bool read_only;              /* no write, works without write permission */
-    bool discard_at_boot;        /* liveness: start empty when the boot id has changed */
-    int64_t lock_patience_ms;    /* the same holder for longer than this: WEIR_EBUSY */
+    const char *directory;      /* created with mode 0700 if missing, unless read_only */
+    const char *kind;           /* "stream", "leases", "liveness": part of the format stamp */
+    uint32_t format_version;    /* refuse files stamped with another one: WEIR_EVERSION */
+    enum wi_storage_sync sync;  /* of this process; see wi_storage_write() for single commits */
+    uint64_t map_bytes_initial; /* first map size; grows by doubling */
+    uint64_t map_bytes_max;     /* where growth stops */
+    uint32_t databases_max;     /* named databases */
+    bool must_exist;            /* WEIR_ENOTFOUND instead of creating */
+    bool read_only;             /* no write, works without write permission */
+    bool discard_at_boot;       /* liveness: start empty when the boot id has changed */
+    int64_t lock_patience_ms;   /* the same holder for longer than this: WEIR_EBUSY */
 };
 
 /*
@@ -57,8 +57,8 @@ void wi_storage_close(struct wi_storage *storage);
 /*
  * A function that works inside a transaction. It must be repeatable: after MDB_MAP_FULL or
  * MDB_MAP_RESIZED the transaction is aborted, the map grown or adopted, and it runs again. No
- * network, log or user code inside. An error of class USAGE or CONTENTION promises that the function
- * has written nothing; any other error aborts the transaction.
+ * network, log or user code inside. An error of class USAGE or CONTENTION promises that the
+ * function has written nothing; any other error aborts the transaction.
  */
 typedef enum weir_error (*wi_storage_fn)(MDB_txn *txn, void *context);
 
@@ -76,9 +76,9 @@ enum wi_write_flags {
 /*
  * Run `fn` in a write transaction and commit. Calls of several threads share transactions and syncs
  * (group commit): functions run one after another in one transaction; one that fails takes no other
- * with it. On WEIR_OK the commit is as durable as the environment's sync mode says. Errors: those of
- * `fn`; WEIR_EFULL; WEIR_EBUSY (lock_patience_ms passed; detail names pid and age of the holder);
- * WEIR_EIO (the outcome of this commit is unknown); WEIR_ENOMEM; WEIR_ESTATE after fork.
+ * with it. On WEIR_OK the commit is as durable as the environment's sync mode says. Errors: those
+ * of `fn`; WEIR_EFULL; WEIR_EBUSY (lock_patience_ms passed; detail names pid and age of the
+ * holder); WEIR_EIO (the outcome of this commit is unknown); WEIR_ENOMEM; WEIR_ESTATE after fork.
  */
 enum weir_error wi_storage_write(
     struct wi_storage *storage,
@@ -97,15 +97,15 @@ uint64_t wi_storage_version(struct wi_storage *storage);
 /* Bytes of the data file in use by the newest snapshot, and the size of the map. */
 void wi_storage_usage(struct wi_storage *storage, uint64_t *ret_used, uint64_t *ret_map);
 
-/* Translate an LMDB return code. Never called with MDB_SUCCESS's absence of meaning hidden: 0 is OK,
- * MDB_NOTFOUND is WEIR_ENOTFOUND, MDB_MAP_FULL and ENOSPC are WEIR_EFULL, and so on. */
+/* Translate an LMDB return code. Never called with MDB_SUCCESS's absence of meaning hidden: 0 is
+ * OK, MDB_NOTFOUND is WEIR_ENOTFOUND, MDB_MAP_FULL and ENOSPC are WEIR_EFULL, and so on. */
 enum weir_error wi_error_from_lmdb(int code);
 
 /* --- who holds the writer lock (for `weir` and for eviction of stopped writers) --- */
 
 struct wi_lock_holder {
-    int32_t pid;          /* 0: free */
-    int64_t start_ticks;  /* of that process, field 22 of /proc/pid/stat */
+    int32_t pid;         /* 0: free */
+    int64_t start_ticks; /* of that process, field 22 of /proc/pid/stat */
     struct weir_mono since;
 };
 
@@ -117,7 +117,8 @@ struct wi_lock_holder wi_storage_lock_holder(struct wi_storage *storage);
 /* Slots that tell apart what changed (a shard's number modulo this); one more word counts all. */
 #define WI_WAKE_SLOTS 4096U
 
-/* Raise the slot's word and the common word, and wake every waiter. After the commit, not inside. */
+/* Raise the slot's word and the common word, and wake every waiter. After the commit, not inside.
+ */
 void wi_storage_wake(struct wi_storage *storage, uint32_t slot);
 
 /* The common word, and one slot's word. Plain atomic loads. */

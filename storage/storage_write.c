@@ -351,6 +351,27 @@ make_room(struct wi_environment *environment, uint64_t seen_bytes, bool *has_cle
     return dead > 0;
 }
 
+/* Pages that were freed stay in use while somebody reads an old snapshot: name him. */
+static void
+describe_full_map(struct wi_environment *environment, struct outcome *outcome)
+{
+    int32_t pid = 0;
+
+    if (wi_environment_enter(environment) == WEIR_OK) {
+        pid = wi_environment_oldest_reader(environment);
+        wi_environment_leave(environment);
+    }
+    wi_detail(
+        &outcome->detail,
+        outcome->error,
+        pid == 0
+            ? "the map is full at its largest size, %llu bytes"
+            : "the map is full at its largest size, %llu bytes; the oldest reader, process %d, "
+              "keeps freed space in use",
+        (unsigned long long)environment->map_bytes_max,
+        (int)pid);
+}
+
 /* Commit a group, or the queue's oldest requests if *group is NULL. False if it has to be tried one
  * by one: a function failed, and there are others. */
 static bool
@@ -384,7 +405,7 @@ commit_group(
             return false;
         }
         if (outcome.is_map_full) {
-            wi_detail(&outcome.detail, outcome.error, "the map is full at its largest size");
+            describe_full_map(environment, &outcome);
         }
         fail_group(*group, &outcome);
         return true;
