@@ -1,0 +1,197 @@
+/* Drives the coordinator engine: hands it pictures of the table, carries out its actions as jobs.
+ */
+#include <string.h>
+
+#include "core/log.h"
+#include "core/memory.h"
+#include "core/mono.h"
+#include "worker/worker_runtime.h"
+
+static void handle_action(struct weir_worker *worker, struct wi_coordinator_action action);
+
+static struct wi_coordinator_place
+place_of(struct weir_worker *worker)
+{
+    return (struct wi_coordinator_place){.env = worker->env,
+                                         .store = worker->store,
+                                         .stream = worker->stream,
+                                         .owner = worker->owner};
+}
+
+enum weir_error
+wi_worker_coordinator_start(struct weir_worker *worker)
+{
+    const struct wi_coordinator_settings settings = {
+        .owner = worker->owner,
+        .lease_duration_ms = worker->application.lease_duration_ms,
+        .handoff_timeout_ms = worker->options.handoff_timeout_ms,
+        .shard_sync_interval_ms = worker->options.shard_sync_interval_ms,
+        .balance_by_load = false};
+
+    wi_coordinator_free(worker->coordinator);
+    worker->coordinator = NULL;
+    worker->coordinator_wants_table = true;
+    worker->table_wanted = true;
+    worker->full_table_wanted = true;
+    worker->leave_told = false;
+    return wi_coordinator_new(worker->env, &settings, &worker->coordinator);
+}
+
+static bool
+is_leading(const struct weir_worker *worker)
+{
+    return worker->coordinator != NULL &&
+           wi_coordinator_state(worker->coordinator) == WI_COORDINATOR_LEADING;
+}
+
+static void
+note_leadership(struct weir_worker *worker)
+{
+    bool leads = is_leading(worker);
+
+    atomic_store(&worker->last_pass_ns, wi_coordinator_last_pass(worker->coordinator).ns);
+    if (leads != worker->was_leader) {
+        wi_log(
+            worker->env,
+            WEIR_LOG_INFO,
+            "coordinator",
+            "%s %s",
+            worker->worker_id,
+            leads ? "leads" : "leads no more");
+        worker->was_leader = leads;
+        wi_counter_set(&worker->is_leader, leads ? 1 : 0);
+        if (leads) {
+            wi_worker_watch_update(worker);
+        }
+    }
+}
+
+static void
+step(struct weir_worker *worker, const struct wi_coordinator_event *event)
+{
+    struct wi_coordinator_action action = wi_coordinator_step(worker->coordinator, event);
+
+    note_leadership(worker);
+    handle_action(worker, action);
+}
+
+static void
+coordinator_run(struct wi_job *job)
+{
+    struct wi_coordinator_job *run = (struct wi_coordinator_job *)job;
+    struct wi_coordinator_place place = place_of(run->worker);
+
+    wi_coordinator_execute(&place, &run->action, &run->outcome);
+}
+
+static void
+coordinator_done(struct wi_job *job)
+{
+    struct wi_coordinator_job *run = (struct wi_coordinator_job *)job;
+    struct weir_worker *worker = run->worker;
+    struct wi_coordinator_outcome outcome = run->outcome;
+    struct wi_coordinator_place place = place_of(worker);
+    struct wi_coordinator_event event =
+        wi_coordinator_outcome_event(&outcome, wi_worker_now(worker));
+
+    memset(&run->outcome, 0, sizeof run->outcome);
+    if (outcome.error != WEIR_OK && outcome.error != WEIR_ECONFLICT) {
+        wi_log(
+            worker->env,
+            WEIR_LOG_WARN,
+            "coordinator",
+            "a pass failed: %s",
+            weir_error_text(outcome.error));
+    }
+    step(worker, &event);
+    wi_coordinator_outcome_free(&place, &outcome);
+}
+
+static void
+handle_action(struct weir_worker *worker, struct wi_coordinator_action action)
+{
+    struct wi_coordinator_job *run = &worker->coordinator_job;
+
+    worker->coordinator_until = WI_MONO_NEVER;
+    switch (action.type) {
+    case WI_COORDINATOR_WAIT:
+        worker->coordinator_until = action.until;
+        return;
+    case WI_COORDINATOR_READ_TABLE:
+        worker->coordinator_wants_table = true;
+        worker->table_wanted = true;
+        worker->full_table_wanted |= is_leading(worker);
+        return;
+    case WI_COORDINATOR_LIST_SHARDS:
+    case WI_COORDINATOR_TAKE_LEADER:
+    case WI_COORDINATOR_RELEASE_LEADER:
+    case WI_COORDINATOR_CREATE_LEASES:
+    case WI_COORDINATOR_ASSIGN:
+    case WI_COORDINATOR_REQUEST_HANDOFF:
+    case WI_COORDINATOR_REVOKE:
+    case WI_COORDINATOR_REMOVE_LEASE:
+    case WI_COORDINATOR_REMOVE_WORKER:
+        break;
+    }
+    run->worker = worker;
+    run->job.run = coordinator_run;
+    run->job.done = coordinator_done;
+    run->action = action;
+    wi_io_pool_submit(worker->io, WI_IO_NORMAL, &run->job);
+}
+
+static bool
+is_free(const struct weir_worker *worker)
+{
+    return worker->coordinator != NULL && !worker->coordinator_job.job.busy;
+}
+
+/* A picture of the table is there. While an action is in flight the engine gets the next one. */
+void
+wi_worker_coordinator_table(struct weir_worker *worker)
+{
+    struct wi_coordinator_event event = {
+        .type = WI_COORDINATOR_TABLE, .now = wi_worker_now(worker), .table = &worker->table};
+
+    if (is_free(worker)) {
+        worker->coordinator_wants_table = false;
+        step(worker, &event);
+    }
+}
+
+void
+wi_worker_coordinator_table_failed(struct weir_worker *worker, enum weir_error error)
+{
+    struct wi_coordinator_event event = {
+        .type = WI_COORDINATOR_RESULT, .now = wi_worker_now(worker), .error = error};
+
+    if (is_free(worker) && worker->coordinator_wants_table) {
+        worker->coordinator_wants_table = false;
+        step(worker, &event);
+    }
+}
+
+/* Time has passed, or this worker leaves. */
+void
+wi_worker_coordinator_tick(struct weir_worker *worker)
+{
+    struct wi_coordinator_event event = {.type = WI_COORDINATOR_TICK, .now = wi_worker_now(worker)};
+
+    if (!is_free(worker) || worker->coordinator_wants_table) {
+        return;
+    }
+    if (worker->phase == WI_WORKER_DRAINING && !worker->leave_told) {
+        worker->leave_told = true;
+        event.type = WI_COORDINATOR_LEAVE;
+        step(worker, &event);
+    } else if (!wi_mono_before(event.now, worker->coordinator_until)) {
+        step(worker, &event);
+    }
+}
+
+bool
+wi_worker_coordinator_has_left(const struct weir_worker *worker)
+{
+    return worker->coordinator == NULL ||
+           wi_coordinator_state(worker->coordinator) == WI_COORDINATOR_STOPPED;
+}

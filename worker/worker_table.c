@@ -1,0 +1,439 @@
+/* Reads of the lease table, and the consumers that start and stop because of them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/check.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "core/mono.h"
+#include "core/str.h"
+#include "worker/scheduler.h"
+#include "worker/worker_runtime.h"
+
+/* A full read is repeated at once only after it has cost at most a fifth of the time since. */
+#define TABLE_READ_SHARE 5
+
+/* --- the epochs this worker has been through ------------------------------------------------ */
+
+static int
+compare_past(const void *key, const void *past)
+{
+    return strcmp(key, ((const struct wi_past_lease *)past)->lease_key);
+}
+
+static struct wi_past_lease *
+find_past(const struct weir_worker *worker, const char *lease_key)
+{
+    if (worker->past_count == 0) {
+        return NULL;
+    }
+    return bsearch(lease_key, worker->past, worker->past_count, sizeof *worker->past, compare_past);
+}
+
+static int
+compare_pasts(const void *a, const void *b)
+{
+    return strcmp(
+        ((const struct wi_past_lease *)a)->lease_key, ((const struct wi_past_lease *)b)->lease_key);
+}
+
+/* Remember the epoch of a runner that is done. Without memory for it the worker cannot tell a stale
+ * picture of the table from a new one: then it must not go on. */
+static enum weir_error
+remember_past(struct weir_worker *worker, const struct wi_runner *runner)
+{
+    struct wi_past_lease *past = find_past(worker, runner->lease.lease_key);
+
+    if (past == NULL) {
+        if (worker->past_count == worker->past_capacity) {
+            size_t capacity = worker->past_capacity == 0 ? 16 : worker->past_capacity * 2;
+            void *grown =
+                wi_resize_array(worker->env, worker->past, capacity, sizeof(struct wi_past_lease));
+
+            if (grown == NULL) {
+                return WEIR_ENOMEM;
+            }
+            worker->past = grown;
+            worker->past_capacity = capacity;
+        }
+        past = &worker->past[worker->past_count++];
+        memcpy(past->lease_key, runner->lease.lease_key, sizeof past->lease_key);
+    }
+    past->epoch = runner->lease.epoch;
+    past->handed_through = runner->engine.tracker.delivered;
+    qsort(worker->past, worker->past_count, sizeof *worker->past, compare_pasts);
+    return WEIR_OK;
+}
+
+static int
+compare_lease(const void *key, const void *lease)
+{
+    return strcmp(key, ((const struct wi_lease *)lease)->lease_key);
+}
+
+/* Forget epochs that the table has left behind: no picture that is still to come can show them. */
+static void
+forget_past(struct weir_worker *worker)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < worker->past_count; i++) {
+        const struct wi_lease *lease = bsearch(
+            worker->past[i].lease_key,
+            worker->table.leases,
+            worker->table.lease_count,
+            sizeof *worker->table.leases,
+            compare_lease);
+
+        if (lease != NULL && lease->epoch <= worker->past[i].epoch) {
+            worker->past[kept++] = worker->past[i];
+        }
+    }
+    worker->past_count = kept;
+}
+
+/* --- runners -------------------------------------------------------------------------------- */
+
+static enum weir_error
+insert_runner(struct weir_worker *worker, struct wi_runner *runner)
+{
+    size_t at = worker->runner_count;
+
+    if (worker->runner_count == worker->runner_capacity) {
+        size_t capacity = worker->runner_capacity == 0 ? 16 : worker->runner_capacity * 2;
+        void *grown =
+            wi_resize_array(worker->env, worker->runners, capacity, sizeof(struct wi_runner *));
+
+        if (grown == NULL) {
+            return WEIR_ENOMEM;
+        }
+        worker->runners = grown;
+        worker->runner_capacity = capacity;
+    }
+    while (at > 0 &&
+           strcmp(worker->runners[at - 1]->lease.lease_key, runner->lease.lease_key) > 0) {
+        worker->runners[at] = worker->runners[at - 1];
+        at--;
+    }
+    worker->runners[at] = runner;
+    worker->runner_count++;
+    return WEIR_OK;
+}
+
+static void
+start_runner(struct weir_worker *worker, const struct wi_lease *lease)
+{
+    struct wi_runner *runner = NULL;
+    enum weir_error error = wi_runner_new(&worker->shared, lease, worker->table_started, &runner);
+
+    if (error == WEIR_OK) {
+        error = insert_runner(worker, runner);
+    }
+    if (error != WEIR_OK) {
+        wi_runner_free(runner);
+        wi_log(
+            worker->env, WEIR_LOG_ERROR, "worker", "%s: no memory to start it", lease->lease_key);
+        worker->table_wanted = true;
+        return;
+    }
+    if (wi_parents_are_finished(&worker->table, lease)) {
+        runner->told_parents_finished = true;
+        atomic_fetch_or(&runner->facts, (unsigned)WI_FACT_PARENTS_FINISHED);
+    }
+    wi_counter_add(&worker->leases_acquired, 1);
+    wi_log(
+        worker->env,
+        WEIR_LOG_INFO,
+        "worker",
+        "%s epoch %llu: acquired",
+        lease->lease_key,
+        (unsigned long long)lease->epoch);
+    if (wi_processor_pool_add(worker->pool, &runner->runnable) != WEIR_OK) {
+        wi_log(worker->env, WEIR_LOG_ERROR, "worker", "%s: no memory to run", lease->lease_key);
+        runner->runnable.state = WI_RUN_DONE;
+    }
+}
+
+/* --- leases in which this worker does not believe any more ---------------------------------- */
+
+static void
+release_run(struct wi_job *job)
+{
+    struct wi_release_job *release = (struct wi_release_job *)job;
+    const struct wi_lease_store *store = release->worker->store;
+    struct wi_release item = {
+        .lease_key = release->lease.lease_key,
+        .owner = release->lease.owner,
+        .epoch = release->lease.epoch,
+        .to = "",
+        .handed_through = release->handed_through};
+    enum weir_error result = WEIR_OK;
+
+    release->error = store->ops->release(store->store, &item, 1, &result);
+}
+
+static void
+release_done(struct wi_job *job)
+{
+    ((struct wi_release_job *)job)->worker->table_wanted = true;
+}
+
+/* The table calls the lease this worker's, but it has given up its belief under this epoch: give it
+ * back, so that a new epoch begins. */
+static void
+give_back(
+    struct weir_worker *worker,
+    const struct wi_lease *lease,
+    const struct weir_position *handed_through)
+{
+    struct wi_release_job *release = &worker->release_job;
+
+    if (release->job.busy) {
+        worker->table_wanted = true; /* one at a time; the next read finds the next one */
+        return;
+    }
+    release->worker = worker;
+    release->job.run = release_run;
+    release->job.done = release_done;
+    release->lease = *lease;
+    release->handed_through = *handed_through;
+    wi_io_pool_submit(worker->io, WI_IO_NORMAL, &release->job);
+}
+
+static void
+start_or_give_back(struct weir_worker *worker, const struct wi_lease *lease)
+{
+    const struct wi_past_lease *past = find_past(worker, lease->lease_key);
+
+    if (past == NULL || past->epoch < lease->epoch) {
+        start_runner(worker, lease);
+    } else if (past->epoch == lease->epoch) {
+        give_back(worker, lease, &past->handed_through);
+    }
+}
+
+/* --- applying a picture of the table -------------------------------------------------------- */
+
+static void
+apply_item(struct weir_worker *worker, const struct wi_schedule_item *item)
+{
+    const struct wi_lease *lease =
+        item->lease == SIZE_MAX ? NULL : &worker->table.leases[item->lease];
+    struct wi_runner *runner = item->consumer == SIZE_MAX ? NULL : worker->runners[item->consumer];
+
+    switch (item->type) {
+    case WI_SCHEDULE_START:
+        start_or_give_back(worker, lease);
+        break;
+    case WI_SCHEDULE_PARENTS_FINISHED:
+        runner->told_parents_finished = true;
+        wi_runner_tell(runner, WI_FACT_PARENTS_FINISHED);
+        break;
+    case WI_SCHEDULE_STOP:
+        runner->told_to_stop = true;
+        wi_runner_stop(runner, lease->handoff.reason != WI_HANDOFF_NONE ? lease->handoff.to : "");
+        break;
+    case WI_SCHEDULE_LOST:
+        runner->told_to_stop = true;
+        wi_runner_tell(runner, WI_FACT_LEASE_LOST);
+        break;
+    case WI_SCHEDULE_RELEASE:
+        give_back(worker, lease, &lease->replay_through);
+        break;
+    }
+}
+
+static void
+apply_table(struct weir_worker *worker)
+{
+    size_t runners = worker->runner_count;
+    size_t count = 0;
+    struct wi_running_consumer *running = wi_alloc_array(worker->env, runners + 1, sizeof *running);
+    struct wi_schedule_item *items =
+        wi_alloc_array(worker->env, runners + worker->table.lease_count + 1, sizeof *items);
+    struct wi_schedule_input input = {
+        .table = &worker->table,
+        .owner = worker->owner,
+        .running = running,
+        .running_count = runners,
+        .draining = worker->phase == WI_WORKER_DRAINING};
+
+    if (running == NULL || items == NULL) {
+        worker->table_wanted = true;
+        goto out;
+    }
+    for (size_t i = 0; i < runners; i++) {
+        const struct wi_runner *runner = worker->runners[i];
+
+        running[i] = (struct wi_running_consumer){.lease_key = runner->lease.lease_key,
+                                                  .epoch = runner->lease.epoch,
+                                                  .parents_finished = runner->told_parents_finished,
+                                                  .stopping = runner->told_to_stop};
+    }
+    wi_schedule(&input, items, &count);
+    /* Starts move the runners' indices, so they come last. */
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].consumer != SIZE_MAX) {
+            apply_item(worker, &items[i]);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].consumer == SIZE_MAX) {
+            apply_item(worker, &items[i]);
+        }
+    }
+    forget_past(worker);
+out:
+    wi_free(worker->env, running);
+    wi_free(worker->env, items);
+}
+
+/* --- reading -------------------------------------------------------------------------------- */
+
+static void
+table_run(struct wi_job *job)
+{
+    struct wi_table_job *read = (struct wi_table_job *)job;
+    const struct wi_lease_store *store = read->worker->store;
+
+    read->started = wi_worker_now(read->worker);
+    read->error = read->leader_only ? store->ops->get_leader(store->store, &read->leader)
+                                    : store->ops->list(store->store, &read->table);
+}
+
+static void
+report_damage(struct weir_worker *worker)
+{
+    if (worker->table.damaged_count > 0) {
+        wi_log(
+            worker->env,
+            WEIR_LOG_ERROR,
+            "worker",
+            "%zu lease rows cannot be read (the first: %s); they are left alone",
+            worker->table.damaged_count,
+            worker->table.first_damaged);
+    }
+}
+
+static void
+table_done(struct wi_job *job)
+{
+    struct wi_table_job *read = (struct wi_table_job *)job;
+    struct weir_worker *worker = read->worker;
+    struct weir_mono now = wi_worker_now(worker);
+    int64_t cost_ms = wi_mono_elapsed_ms(read->started, now);
+
+    worker->table_not_before = wi_mono_add_ms(now, cost_ms * (TABLE_READ_SHARE - 1));
+    if (read->error != WEIR_OK) {
+        wi_log(
+            worker->env,
+            WEIR_LOG_WARN,
+            "worker",
+            "the lease table cannot be read: %s",
+            weir_error_text(read->error));
+        wi_worker_coordinator_table_failed(worker, read->error);
+        return;
+    }
+    if (read->leader_only) {
+        worker->table.leader = read->leader;
+        wi_worker_coordinator_table(worker);
+        return;
+    }
+    wi_lease_table_free(worker->env, &worker->table);
+    worker->table = read->table;
+    memset(&read->table, 0, sizeof read->table);
+    worker->has_table = true;
+    worker->table_started = read->started;
+    report_damage(worker);
+    apply_table(worker);
+    wi_worker_coordinator_table(worker);
+    wi_worker_watch_update(worker);
+}
+
+/* Begin a read if one is wanted and may begin now. */
+void
+wi_worker_read_table(struct weir_worker *worker)
+{
+    struct wi_table_job *read = &worker->table_job;
+    struct weir_mono now = wi_worker_now(worker);
+
+    if (atomic_exchange(&worker->table_hint, false)) {
+        worker->table_wanted = true;
+        worker->full_table_wanted = true;
+    }
+    if (!worker->table_wanted || read->job.busy || wi_mono_before(now, worker->table_not_before)) {
+        return;
+    }
+    read->worker = worker;
+    read->job.run = table_run;
+    read->job.done = table_done;
+    read->leader_only = worker->has_table && !worker->full_table_wanted &&
+                        worker->table.version == worker->store->ops->version(worker->store->store);
+    worker->table_wanted = false;
+    worker->full_table_wanted = false;
+    wi_io_pool_submit(worker->io, WI_IO_NORMAL, &read->job);
+}
+
+/* Free the runners that are done. */
+void
+wi_worker_reap(struct weir_worker *worker)
+{
+    size_t kept = 0;
+    uint64_t blocked = 0;
+
+    for (size_t i = 0; i < worker->runner_count; i++) {
+        struct wi_runner *runner = worker->runners[i];
+
+        if (wi_processor_pool_is_done(worker->pool, &runner->runnable) && runner->holds == 0 &&
+            remember_past(worker, runner) == WEIR_OK) {
+            wi_processor_pool_remove(worker->pool, &runner->runnable);
+            wi_runner_free(runner);
+            worker->table_wanted = true;
+            continue;
+        }
+        blocked += atomic_load(&runner->blocked) ? 1 : 0;
+        worker->runners[kept++] = runner;
+    }
+    worker->runner_count = kept;
+    wi_counter_set(&worker->leases_held, kept);
+    wi_counter_set(&worker->shards_blocked, blocked);
+}
+
+/* The drain took too long: everybody releases to nobody. */
+void
+wi_worker_stop_all(struct weir_worker *worker)
+{
+    for (size_t i = 0; i < worker->runner_count; i++) {
+        if (!worker->runners[i]->told_to_stop) {
+            worker->runners[i]->told_to_stop = true;
+            wi_runner_stop(worker->runners[i], "");
+        }
+    }
+}
+
+bool
+wi_worker_owns_nothing(const struct weir_worker *worker)
+{
+    if (worker->runner_count > 0 || !worker->has_table) {
+        return false;
+    }
+    for (size_t i = 0; i < worker->table.lease_count; i++) {
+        if (strcmp(worker->table.leases[i].owner, worker->owner) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void
+wi_worker_table_free(struct weir_worker *worker)
+{
+    for (size_t i = 0; i < worker->runner_count; i++) {
+        wi_runner_free(worker->runners[i]);
+    }
+    worker->runner_count = 0;
+    wi_free(worker->env, worker->runners);
+    wi_free(worker->env, worker->past);
+    wi_lease_table_free(worker->env, &worker->table);
+    wi_lease_table_free(worker->env, &worker->table_job.table);
+}
