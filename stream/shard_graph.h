@@ -8,7 +8,8 @@
 #include <weir/env.h>
 #include <weir/types.h>
 
-/* Index of the shard with this id, or SIZE_MAX. Linear; callers with many look-ups use the index. */
+/* Index of the shard with this id, or SIZE_MAX. Linear; callers with many look-ups use the index.
+ */
 size_t wi_shard_find(const struct weir_shard *shards, size_t count, struct weir_str shard_id);
 
 /* A map from shard id to index in `shards`, which it borrows. */
@@ -26,7 +27,11 @@ size_t wi_shard_index_find(const struct wi_shard_index *index, struct weir_str s
 enum weir_error wi_shards_sort(const struct weir_env *env, struct weir_shard *shards, size_t count);
 
 /* The first gap or overlap that ranges leave in 0 .. 2^128-1. Sorts `ranges` in place. */
-enum wi_range_fault { WI_RANGE_COMPLETE, WI_RANGE_HOLE, WI_RANGE_OVERLAP };
+enum wi_range_fault {
+    WI_RANGE_COMPLETE,
+    WI_RANGE_HOLE,
+    WI_RANGE_OVERLAP
+};
 enum wi_range_fault wi_ranges_audit(
     struct weir_hash_range *ranges, size_t count, struct weir_hash_range *ret_where);
 

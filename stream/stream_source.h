@@ -1,7 +1,8 @@
 /*
  * The seam behind struct weir_stream: one vtable per kind of stream (embedded now; Kinesis later).
  * Every slot is blocking and all-or-nothing; asynchrony lives in the caller. Arguments have been
- * checked by stream_source.c when a slot is called. Slots are called from any thread, several at once.
+ * checked by stream_source.c when a slot is called. Slots are called from any thread, several at
+ * once.
  */
 #ifndef WI_STREAM_STREAM_SOURCE_H
 #define WI_STREAM_STREAM_SOURCE_H
@@ -30,8 +31,9 @@ struct wi_stream_source_ops {
         const struct wi_get_limits *limits,
         struct weir_batch *batch,
         struct weir_get_result *ret);
-    /* Sequence number of the newest record of the shard at this moment; its starting sequence number
-     * minus nothing if it is empty: *ret_any is false then. Replays after a crash end here. */
+    /* Sequence number of the newest record of the shard at this moment; its starting sequence
+     * number minus nothing if it is empty: *ret_any is false then. Replays after a crash end here.
+     */
     enum weir_error (*tail)(
         void *source, struct weir_str shard_id, struct weir_sequence_number *ret, bool *ret_any);
     enum weir_error (*split)(
