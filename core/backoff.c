@@ -1,5 +1,7 @@
 #include "core/backoff.h"
 
+#include <stdint.h>
+
 #include "core/check.h"
 
 int64_t

@@ -1,6 +1,9 @@
 #include "core/clock_system.h"
 
+#include <stdint.h>
 #include <time.h>
+
+#include <weir/env.h>
 
 #include "core/check.h"
 

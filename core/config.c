@@ -1,12 +1,17 @@
 #include "core/config.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 #include "core/detail.h"
 #include "core/quantity.h"
+#include "core/str.h"
 
 /* A value of any type, between the text and the member. */
 struct value {

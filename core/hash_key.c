@@ -1,6 +1,10 @@
 #include "core/hash_key.h"
 
 #include <stddef.h>
+#include <stdint.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 

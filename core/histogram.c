@@ -1,6 +1,7 @@
 #include "core/histogram.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "core/check.h"

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/env.h>
+
 #include "core/check.h"
 
 /* Replace C0 controls, DEL, and C1 controls in UTF-8 (0xc2 0x80 to 0xc2 0x9f). Other bytes stay:

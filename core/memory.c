@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <weir/env.h>
+
 #include "core/check.h"
 
 /* What is asked of the allocator: size 0 would free. */

@@ -1,5 +1,9 @@
 #include "core/pcg.h"
 
+#include <stdint.h>
+
+#include <weir/env.h>
+
 #include "core/check.h"
 
 void

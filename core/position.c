@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/check.h"
 #include "core/sequence_number.h"
 #include "core/str.h"
@@ -74,6 +77,18 @@ wi_checkpoint_compare(const struct weir_position *a, const struct weir_position 
     return 0;
 }
 
+/* The row of a type. */
+static const struct position_name *
+find_name(enum weir_position_type type)
+{
+    size_t i = 0;
+    while (i < WI_ARRAY_LENGTH(names) && names[i].type != type) {
+        i++;
+    }
+    WEIR_ASSERT(i < WI_ARRAY_LENGTH(names));
+    return &names[i];
+}
+
 /* "49590338271490256608559692538361571095921575989136588898" or that, ':' and a sub-sequence
  * number. */
 static enum weir_error
@@ -124,14 +139,7 @@ size_t
 weir_position_format(const struct weir_position *position, char text[WEIR_POSITION_SIZE])
 {
     char number[WEIR_SEQUENCE_NUMBER_SIZE] = "";
-    const struct position_name *found = NULL;
-    for (size_t i = 0; i < WI_ARRAY_LENGTH(names); i++) {
-        if (names[i].type == position->type) {
-            found = &names[i];
-        }
-    }
-    WEIR_ASSERT(found != NULL);
-
+    const struct position_name *found = find_name(position->type);
     int length;
     if (!found->has_argument) {
         length = snprintf(text, WEIR_POSITION_SIZE, "%s", found->name);

@@ -1,6 +1,7 @@
 #include "core/rng_system.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <sys/random.h>
 #include <sys/types.h>
 

@@ -1,7 +1,11 @@
 #include "core/timestamp.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 

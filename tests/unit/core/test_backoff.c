@@ -1,4 +1,7 @@
 /* Full jitter: anything between nothing and a ceiling that doubles up to the cap. */
+#include <stddef.h>
+#include <stdint.h>
+
 #include "core/backoff.h"
 #include "core/check.h"
 #include "tests/support/weir_test.h"

@@ -1,5 +1,6 @@
 /* A broken assertion ends the process and says where. */
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>

@@ -1,7 +1,9 @@
 /* One table gives parsing, defaults, checks, help and documentation. */
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
+#include <weir/error.h>
 #include <weir/types.h>
 
 #include "core/check.h"

@@ -1,17 +1,19 @@
 /* The real environment: memory, clocks, randomness and lines on stderr. */
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
 #include <weir/version.h>
 
 #include "core/clock.h"
 #include "core/memory.h"
 #include "core/mono.h"
-#include "core/str.h"
 #include "core/timestamp.h"
 #include "tests/support/weir_test.h"
 

@@ -75,7 +75,7 @@ cuts_a_detail_that_is_too_long(void **state)
     (void)state;
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    (void)wi_detail(&detail, WEIR_EIO, "%s", text);
+    assert_int_equal(wi_detail(&detail, WEIR_EIO, "%s", text), WEIR_EIO);
     assert_int_equal(strlen(detail.text), WEIR_DETAIL_SIZE - 1);
     wi_detail_prefix(&detail, "%s", "stream orders");
     assert_int_equal(strlen(detail.text), WEIR_DETAIL_SIZE - 1);
@@ -104,7 +104,8 @@ may_build_a_detail_from_itself(void **state)
 {
     struct weir_detail detail = {"disk is full"};
     (void)state;
-    (void)wi_detail(&detail, WEIR_EFULL, "put: %s (%s)", detail.text, detail.text);
+    assert_int_equal(
+        wi_detail(&detail, WEIR_EFULL, "put: %s (%s)", detail.text, detail.text), WEIR_EFULL);
     assert_string_equal(detail.text, "put: disk is full (disk is full)");
 }
 

@@ -1,6 +1,8 @@
 /* 128-bit hash keys and their ranges. */
+#include <stdint.h>
 #include <string.h>
 
+#include <weir/error.h>
 #include <weir/types.h>
 
 #include "core/check.h"

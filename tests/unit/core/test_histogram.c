@@ -1,4 +1,7 @@
 /* The histogram: exact below 32, within 1/32 above, bounded. */
+#include <stddef.h>
+#include <stdint.h>
+
 #include "core/check.h"
 #include "core/histogram.h"
 #include "core/pcg.h"

@@ -1,6 +1,8 @@
 /* Log lines: levels, length, and nothing in them that a terminal or a parser obeys. */
 #include <string.h>
 
+#include <weir/env.h>
+
 #include "core/log.h"
 #include "tests/support/test_env.h"
 #include "tests/support/weir_test.h"

@@ -1,4 +1,5 @@
 /* Memory goes through the environment, and NULL means only one thing. */
+#include <stdint.h>
 #include <string.h>
 
 #include "core/memory.h"

@@ -1,5 +1,6 @@
 /* Counters that several threads add to. */
 #include <pthread.h>
+#include <stdint.h>
 
 #include "core/metrics.h"
 #include "tests/support/weir_test.h"

@@ -1,4 +1,9 @@
 /* Instants never overflow: a wrapped deadline would let two workers hold one lease. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/env.h>
+
 #include "core/check.h"
 #include "core/mono.h"
 #include "tests/support/weir_test.h"

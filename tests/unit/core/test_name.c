@@ -1,6 +1,7 @@
 /* Names become parts of paths and of lease keys. */
 #include <string.h>
 
+#include <weir/error.h>
 #include <weir/types.h>
 
 #include "core/check.h"

@@ -1,4 +1,9 @@
 /* Seeded randomness: failures of the simulator must be repeatable everywhere. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/env.h>
+
 #include "core/check.h"
 #include "core/pcg.h"
 #include "tests/support/weir_test.h"

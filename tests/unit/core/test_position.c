@@ -1,6 +1,8 @@
 /* Positions as text, and the order of checkpoints. */
+#include <stdint.h>
 #include <string.h>
 
+#include <weir/error.h>
 #include <weir/types.h>
 
 #include "core/check.h"
@@ -8,7 +10,9 @@
 #include "core/str.h"
 #include "tests/support/weir_test.h"
 
-#define LAST_NUMBER "115792089237316195423570985008687907853269984665640564039457584007913129639935"
+#define LAST_NUMBER     "115792089237316195423570985008687907853269984665640564039457584007913129639935"
+#define AFTER_LAST      ("AFTER_SEQUENCE_NUMBER:" LAST_NUMBER ":18446744073709551615")
+#define AFTER_TOO_LARGE ("AFTER_SEQUENCE_NUMBER:9" LAST_NUMBER)
 
 static struct weir_position
 position(const char *text)
@@ -36,7 +40,7 @@ reads_back_what_it_writes(void **state)
         "AT_SEQUENCE_NUMBER:0",
         "AT_SEQUENCE_NUMBER:49590338271490256608559692538361571095921575989136588898",
         "AFTER_SEQUENCE_NUMBER:49590338271490256608559692538361571095921575989136588898:7",
-        "AFTER_SEQUENCE_NUMBER:" LAST_NUMBER ":18446744073709551615",
+        AFTER_LAST,
         "AT_TIMESTAMP:1970-01-01T00:00:00.000Z",
         "AT_TIMESTAMP:9999-12-31T23:59:59.999Z",
         "AT_TIMESTAMP:0000-01-01T00:00:00.000Z",
@@ -93,7 +97,7 @@ refuses_what_is_no_position(void **state)
         "AT_SEQUENCE_NUMBER:1:2:3",
         "AT_SEQUENCE_NUMBER::2",
         "AFTER_SEQUENCE_NUMBER:1:18446744073709551616",
-        "AFTER_SEQUENCE_NUMBER:9" LAST_NUMBER,
+        AFTER_TOO_LARGE,
         "AFTER_SEQUENCE_NUMBER:TRIM_HORIZON",
         "AT_TIMESTAMP",
         "AT_TIMESTAMP:",
@@ -140,7 +144,7 @@ orders_checkpoints_from_nothing_processed_to_the_shard_end(void **state)
         "AFTER_SEQUENCE_NUMBER:10:1",
         "AFTER_SEQUENCE_NUMBER:10:18446744073709551615",
         "AT_SEQUENCE_NUMBER:11",
-        "AFTER_SEQUENCE_NUMBER:" LAST_NUMBER ":18446744073709551615",
+        AFTER_LAST,
         "SHARD_END"};
     (void)state;
     for (int i = 0; i < (int)WI_ARRAY_LENGTH(ascending); i++) {

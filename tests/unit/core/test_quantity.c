@@ -1,5 +1,9 @@
 /* Durations and sizes as people write them. */
+#include <stdint.h>
 #include <string.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 #include "core/quantity.h"

@@ -1,6 +1,8 @@
 /* 256-bit sequence numbers; those of Kinesis have 56 digits. */
+#include <stdint.h>
 #include <string.h>
 
+#include <weir/error.h>
 #include <weir/types.h>
 
 #include "core/check.h"

@@ -1,5 +1,9 @@
 /* Views, numbers in text, and the growing buffer. */
+#include <stdint.h>
 #include <string.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 #include "core/memory.h"
