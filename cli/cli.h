@@ -114,6 +114,31 @@ bool wi_arguments_parse(
 /** Print the --help of a command. */
 void wi_arguments_help(const struct cli_command *command);
 
+/** A command among others: "put", or "create" of "stream". */
+struct cli_member {
+    const char *name;
+    int (*run)(int argc, char **argv, struct cli *cli);
+    const char *help; /**< a few words */
+};
+
+/** Commands that share a first word, or all commands of the program, whose name is "". */
+struct cli_group {
+    const char *name;
+    const char *head; /**< what --help says above the list */
+    const char *foot; /**< and below it */
+    const struct cli_member *members;
+    size_t count;
+};
+
+/** Run the member that the first word names; argv[0] is the group's own name. */
+int wi_group_run(const struct cli_group *group, int argc, char **argv, struct cli *cli);
+
+/** Print the --help of a group. */
+void wi_group_help(const struct cli_group *group);
+
+/** The member of that name, or NULL after a line on stderr. */
+const struct cli_member *wi_group_find(const struct cli_group *group, const char *name);
+
 /** The entry of `names` that is nearest to `word`, or NULL if none is near. */
 const char *wi_nearest(const char *word, const char *const *names, size_t count);
 

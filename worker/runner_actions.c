@@ -8,6 +8,7 @@
 #include "core/mono.h"
 #include "core/position.h"
 #include "core/str.h"
+#include "stream/batch.h"
 #include "stream/stream_source.h"
 
 static struct weir_str
@@ -76,16 +77,13 @@ after(const struct weir_record *record)
 static void
 mark_replays(struct wi_runner *runner, struct weir_batch *batch)
 {
-    struct weir_record *records = (struct weir_record *)weir_batch_records(batch);
-    size_t count = weir_batch_count(batch);
-
-    for (size_t i = 0; i < count; i++) {
-        struct weir_position position = after(&records[i]);
+    for (size_t i = 0; i < batch->record_count; i++) {
+        struct weir_position position = after(&batch->records[i]);
 
         if (wi_checkpoint_compare(&position, &runner->replay_through) > 0) {
             return; /* in order, so none of the rest either */
         }
-        records[i].replay_possible = true;
+        batch->records[i].replay_possible = true;
     }
 }
 

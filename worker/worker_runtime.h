@@ -81,14 +81,18 @@ struct wi_flush_job {
     size_t capacity;
 };
 
-/* Leases that are this worker's by the table but that it does not believe in any more. */
+/* Leases that are this worker's by the table but in which it does not believe any more. */
 struct wi_release_job {
     struct wi_job job;
     struct weir_worker *worker;
-    enum weir_error error;
-    struct wi_lease lease;
-    struct weir_position handed_through;
+    struct wi_lease *leases; /* copies: the table may be read again meanwhile */
+    struct wi_release *items;
+    enum weir_error *results;
+    size_t count;
 };
+
+/* Leases given back in one write, at most; the next read of the table finds the rest. */
+#define WI_GIVE_BACK_MAX 256U
 
 struct wi_member_job {
     struct wi_job job;

@@ -161,25 +161,40 @@ release_run(struct wi_job *job)
 {
     struct wi_release_job *release = (struct wi_release_job *)job;
     const struct wi_lease_store *store = release->worker->store;
-    struct wi_release item = {
-        .lease_key = release->lease.lease_key,
-        .owner = release->lease.owner,
-        .epoch = release->lease.epoch,
-        .to = "",
-        .handed_through = release->handed_through};
-    enum weir_error result = WEIR_OK;
 
-    release->error = store->ops->release(store->store, &item, 1, &result);
+    /* A refusal means that the row has moved on, which is what was wanted. */
+    (void)store->ops->release(store->store, release->items, release->count, release->results);
 }
 
 static void
 release_done(struct wi_job *job)
 {
-    ((struct wi_release_job *)job)->worker->table_wanted = true;
+    struct wi_release_job *release = (struct wi_release_job *)job;
+
+    release->count = 0;
+    release->worker->table_wanted = true;
+    release->worker->full_table_wanted = true;
 }
 
-/* The table calls the lease this worker's, but it has given up its belief under this epoch: give it
- * back, so that a new epoch begins. */
+static bool
+release_room(struct weir_worker *worker)
+{
+    struct wi_release_job *release = &worker->release_job;
+
+    if (release->leases == NULL) {
+        release->leases = wi_alloc_array(worker->env, WI_GIVE_BACK_MAX, sizeof *release->leases);
+    }
+    if (release->items == NULL) {
+        release->items = wi_alloc_array(worker->env, WI_GIVE_BACK_MAX, sizeof *release->items);
+    }
+    if (release->results == NULL) {
+        release->results = wi_alloc_array(worker->env, WI_GIVE_BACK_MAX, sizeof *release->results);
+    }
+    return release->leases != NULL && release->items != NULL && release->results != NULL;
+}
+
+/* The table calls the lease this worker's, but it has given up its belief under this epoch, or
+ * never began: give it back, so that a new epoch begins. */
 static void
 give_back(
     struct weir_worker *worker,
@@ -187,17 +202,33 @@ give_back(
     const struct weir_position *handed_through)
 {
     struct wi_release_job *release = &worker->release_job;
+    struct wi_lease *copy = NULL;
 
-    if (release->job.busy) {
-        worker->table_wanted = true; /* one at a time; the next read finds the next one */
+    if (release->job.busy || release->count == WI_GIVE_BACK_MAX || !release_room(worker)) {
+        worker->table_wanted = true;
+        worker->full_table_wanted = true;
         return;
     }
-    release->worker = worker;
-    release->job.run = release_run;
-    release->job.done = release_done;
-    release->lease = *lease;
-    release->handed_through = *handed_through;
-    wi_io_pool_submit(worker->io, WI_IO_NORMAL, &release->job);
+    copy = &release->leases[release->count];
+    *copy = *lease;
+    release->items[release->count++] = (struct wi_release){.lease_key = copy->lease_key,
+                                                           .owner = copy->owner,
+                                                           .epoch = copy->epoch,
+                                                           .to = "",
+                                                           .handed_through = *handed_through};
+}
+
+static void
+submit_give_backs(struct weir_worker *worker)
+{
+    struct wi_release_job *release = &worker->release_job;
+
+    if (!release->job.busy && release->count > 0) {
+        release->worker = worker;
+        release->job.run = release_run;
+        release->job.done = release_done;
+        wi_io_pool_submit(worker->io, WI_IO_NORMAL, &release->job);
+    }
 }
 
 static void
@@ -282,6 +313,7 @@ apply_table(struct weir_worker *worker)
             apply_item(worker, &items[i]);
         }
     }
+    submit_give_backs(worker);
     forget_past(worker);
 out:
     wi_free(worker->env, running);
@@ -434,6 +466,9 @@ wi_worker_table_free(struct weir_worker *worker)
     worker->runner_count = 0;
     wi_free(worker->env, worker->runners);
     wi_free(worker->env, worker->past);
+    wi_free(worker->env, worker->release_job.leases);
+    wi_free(worker->env, worker->release_job.items);
+    wi_free(worker->env, worker->release_job.results);
     wi_lease_table_free(worker->env, &worker->table);
     wi_lease_table_free(worker->env, &worker->table_job.table);
 }
