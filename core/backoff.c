@@ -11,11 +11,11 @@ wi_backoff_ms(uint32_t attempt, int64_t base_ms, int64_t cap_ms, uint64_t random
     WEIR_ASSERT(cap_ms >= 0);
     uint32_t doublings = attempt == 0 ? 0 : attempt - 1;
     int64_t ceiling_ms = cap_ms;
-    if (base_ms == 0 || (doublings < 63 && base_ms <= cap_ms >> doublings)) {
-        ceiling_ms = base_ms == 0 ? 0 : base_ms << doublings;
+    if (doublings < 63 && base_ms <= cap_ms >> doublings) {
+        ceiling_ms = base_ms << doublings;
     }
-    if (ceiling_ms > cap_ms) {
-        ceiling_ms = cap_ms;
+    if (base_ms == 0) {
+        ceiling_ms = 0;
     }
     /* The remainder's bias is below ceiling / 2^64: no one can see it. */
     return (int64_t)(random % ((uint64_t)ceiling_ms + 1));

@@ -80,7 +80,7 @@ format_allowed(const struct wi_config_property *property, char text[ALLOWED_SIZE
             "AFTER_SEQUENCE_NUMBER:n");
         return;
     }
-    WEIR_ASSERT(!"a property type");
+    WEIR_ASSERT(false); /* an enum has no other values */
 }
 
 /* How the values of a type are called. */
@@ -101,7 +101,7 @@ type_name(const struct wi_config_property *property)
     case WI_CONFIG_SIZE:
         return "size";
     }
-    WEIR_ASSERT(!"a property type");
+    WEIR_ASSERT(false); /* an enum has no other values */
     return "";
 }
 
@@ -163,7 +163,7 @@ parse_value(const struct wi_config_property *property, const char *text, struct 
     case WI_CONFIG_SIZE:
         return wi_size_parse(wi_str(text), &ret->number);
     }
-    WEIR_ASSERT(!"a property type");
+    WEIR_ASSERT(false); /* an enum has no other values */
     return WEIR_EINTERNAL;
 }
 
@@ -188,7 +188,7 @@ store(const struct wi_config_property *property, const struct value *value, void
         memcpy(member, &value->position, sizeof value->position);
         return;
     }
-    WEIR_ASSERT(!"a property type");
+    WEIR_ASSERT(false); /* an enum has no other values */
 }
 
 /* Read a member whose bounds matter: a number or a string. */

@@ -1,5 +1,6 @@
 #include "core/position.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,7 +43,7 @@ rank(enum weir_position_type type)
     case WEIR_SHARD_END:
         return 4;
     }
-    WEIR_ASSERT(!"a position type");
+    WEIR_ASSERT(false); /* an enum has no other values */
     return 0;
 }
 
