@@ -1,0 +1,189 @@
+#include "cli/output.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The one variable of the program: a signal handler can reach nothing else. */
+static volatile sig_atomic_t stop_flag;
+
+static void
+note_stop(int signal_number)
+{
+    (void)signal_number;
+    stop_flag = 1;
+}
+
+void
+wi_stop_on_signals(void)
+{
+    struct sigaction action = {.sa_handler = note_stop};
+
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
+bool
+wi_stopped(void)
+{
+    return stop_flag != 0;
+}
+
+int
+wi_write_all(int fd, const char *data, size_t length)
+{
+    while (length > 0) {
+        const ssize_t written = write(fd, data, length);
+        if (written >= 0) {
+            data += written;
+            length -= (size_t)written;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            struct pollfd ready = {.fd = fd, .events = POLLOUT};
+            (void)poll(&ready, 1, -1);
+        } else if (errno != EINTR) {
+            return errno;
+        }
+        if (length > 0 && wi_stopped()) {
+            return EINTR;
+        }
+    }
+    return 0;
+}
+
+/* How many of the bytes go into one write: whole lines, at most PIPE_BUF if possible. */
+static size_t
+whole_lines(const char *data, size_t length)
+{
+    size_t end;
+
+    if (length <= PIPE_BUF) {
+        return length;
+    }
+    for (end = PIPE_BUF; end > 0; end--) {
+        if (data[end - 1] == '\n') {
+            return end;
+        }
+    }
+    end = PIPE_BUF;
+    while (end < length && data[end - 1] != '\n') {
+        end++;
+    }
+    return end;
+}
+
+int
+wi_write_lines(int fd, const char *data, size_t length)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) != 0) {
+        return errno;
+    }
+    /* One write to a file is one piece, of any length. */
+    if (S_ISREG(status.st_mode)) {
+        return wi_write_all(fd, data, length);
+    }
+    while (length > 0) {
+        const size_t piece = whole_lines(data, length);
+        const int error = wi_write_all(fd, data, piece);
+        if (error != 0) {
+            return error;
+        }
+        data += piece;
+        length -= piece;
+    }
+    return 0;
+}
+
+/* Cells behind each other, each with its final zero. */
+struct table_row {
+    struct table_row *next;
+    char text[];
+};
+
+/* "-" stands for nothing: each column has a word for awk(1). */
+static const char *
+cell_text(const char *cell)
+{
+    return *cell == '\0' ? "-" : cell;
+}
+
+void
+wi_table_add(struct table *table, const char *const *cells)
+{
+    struct table_row *row;
+    size_t size = 0;
+
+    for (size_t i = 0; i < table->columns; i++) {
+        size += strlen(cell_text(cells[i])) + 1;
+    }
+    row = malloc(sizeof *row + size);
+    if (row == NULL) {
+        table->failed = true;
+        return;
+    }
+    row->next = NULL;
+    size = 0;
+    for (size_t i = 0; i < table->columns; i++) {
+        const size_t length = strlen(cell_text(cells[i])) + 1;
+        memcpy(row->text + size, cell_text(cells[i]), length);
+        size += length;
+    }
+    if (table->last == NULL) {
+        table->first = row;
+    } else {
+        table->last->next = row;
+    }
+    table->last = row;
+}
+
+static void
+print_row(const struct table *table, const struct table_row *row, const size_t *width)
+{
+    const char *cell = row->text;
+
+    for (size_t i = 0; i + 1 < table->columns; i++) {
+        printf("%-*s  ", (int)width[i], cell);
+        cell += strlen(cell) + 1;
+    }
+    printf("%s\n", cell);
+}
+
+static void
+widen(const struct table *table, const struct table_row *row, size_t *width)
+{
+    const char *cell = row->text;
+
+    for (size_t i = 0; i < table->columns; i++) {
+        const size_t length = strlen(cell);
+        width[i] = length > width[i] ? length : width[i];
+        cell += length + 1;
+    }
+}
+
+bool
+wi_table_print(struct table *table)
+{
+    size_t width[TABLE_COLUMNS_MAX] = {0};
+    const bool whole = !table->failed;
+
+    for (const struct table_row *row = table->first; row != NULL; row = row->next) {
+        widen(table, row, width);
+    }
+    while (table->first != NULL) {
+        struct table_row *row = table->first;
+        if (whole) {
+            print_row(table, row, width);
+        }
+        table->first = row->next;
+        free(row);
+    }
+    *table = (struct table){.columns = table->columns};
+    return whole;
+}

@@ -1,0 +1,149 @@
+#include "cli/print_processor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/checkpointer.h>
+#include <weir/error.h>
+#include <weir/processor.h>
+#include <weir/types.h>
+#include <weir/worker.h>
+
+#include "cli/json_line.h"
+#include "cli/output.h"
+
+/* One shard. */
+struct print_shard {
+    char shard_id[WEIR_NAME_SIZE];
+    const char *worker_id;
+    struct json_line out;
+    bool has_printed; /* `sequence_number` and `sub_sequence_number` are the last record's */
+    struct weir_sequence_number sequence_number;
+    uint64_t sub_sequence_number;
+};
+
+static enum weir_error
+initialize(
+    void *context,
+    const struct weir_shard_context *shard,
+    struct weir_checkpointer *checkpointer,
+    void **ret_state)
+{
+    struct print_shard *state = calloc(1, sizeof *state);
+
+    (void)context;
+    (void)checkpointer;
+    if (state == NULL) {
+        return WEIR_ENOMEM;
+    }
+    memcpy(state->shard_id, shard->shard->shard_id, sizeof state->shard_id);
+    state->worker_id = shard->worker_id;
+    *ret_state = state;
+    return WEIR_OK;
+}
+
+/* Whether this owner has printed the record: its batch comes again if only the checkpoint failed.
+ */
+static bool
+is_printed(const struct print_shard *state, const struct weir_record *record)
+{
+    int order;
+
+    if (!state->has_printed) {
+        return false;
+    }
+    order = weir_sequence_number_compare(&record->sequence_number, &state->sequence_number);
+    return order < 0 || (order == 0 && record->sub_sequence_number <= state->sub_sequence_number);
+}
+
+/* Write the lines of one shard in one piece. 0, or the errno value that stopped all printing. */
+static int
+print_lines(struct print_processor *print, const struct json_line *out)
+{
+    int error;
+
+    (void)pthread_mutex_lock(&print->lock);
+    if (print->error == 0) {
+        print->error = out->failed ? ENOMEM : wi_write_lines(print->fd, out->data, out->length);
+    }
+    error = print->error;
+    (void)pthread_mutex_unlock(&print->lock);
+    return error;
+}
+
+static enum weir_error
+process_records(
+    void *context,
+    void *state,
+    const struct weir_process_input *input,
+    struct weir_checkpointer *checkpointer,
+    size_t *ret_processed)
+{
+    struct print_processor *print = context;
+    struct print_shard *shard = state;
+    const struct json_delivery delivery = {
+        input->token.lease_epoch, input->token.attempt, shard->worker_id};
+    const struct weir_record *last = &input->records[input->count - 1];
+    /* The token's stream is a view; lines need a string. */
+    char stream[WEIR_NAME_SIZE];
+
+    *ret_processed = 0; /* a failed write says nothing about single records */
+    if (input->token.stream.length >= sizeof stream) {
+        return WEIR_EINVAL;
+    }
+    memcpy(stream, input->token.stream.data, input->token.stream.length);
+    stream[input->token.stream.length] = '\0';
+    shard->out.length = 0;
+    for (size_t i = 0; i < input->count; i++) {
+        if (!is_printed(shard, &input->records[i])) {
+            wi_json_line_record(
+                &shard->out, stream, shard->shard_id, &input->records[i], &delivery);
+        }
+    }
+    if (print_lines(print, &shard->out) != 0) {
+        weir_worker_stop(print->worker);
+        return WEIR_EPROCESSOR;
+    }
+    shard->has_printed = true;
+    shard->sequence_number = last->sequence_number;
+    shard->sub_sequence_number = last->sub_sequence_number;
+    return weir_checkpoint(checkpointer, last);
+}
+
+static void
+destroy(void *context, void *state)
+{
+    struct print_shard *shard = state;
+
+    (void)context;
+    if (shard != NULL) {
+        wi_json_line_free(&shard->out);
+        free(shard);
+    }
+}
+
+bool
+wi_print_processor_init(struct print_processor *print, int fd, struct weir_processor *ret)
+{
+    struct weir_processor processor = WEIR_PROCESSOR_INIT;
+
+    *print = (struct print_processor){.fd = fd};
+    if (pthread_mutex_init(&print->lock, NULL) != 0) {
+        return false;
+    }
+    processor.context = print;
+    processor.initialize = initialize;
+    processor.process_records = process_records;
+    processor.destroy = destroy;
+    *ret = processor;
+    return true;
+}
+
+void
+wi_print_processor_close(struct print_processor *print)
+{
+    (void)pthread_mutex_destroy(&print->lock);
+}

@@ -1,0 +1,27 @@
+/** The record processor of `weir worker --print`: one line of JSON per record. */
+#ifndef WI_CLI_PRINT_PROCESSOR_H
+#define WI_CLI_PRINT_PROCESSOR_H
+
+#include <pthread.h>
+
+#include <weir/processor.h>
+#include <weir/worker.h>
+
+/**
+ * What all shards share. A checkpoint covers only what write(2) has accepted. Once a write has
+ * failed nothing is printed or checkpointed any more, and the worker is asked to stop.
+ */
+struct print_processor {
+    struct weir_worker *worker; /**< set before it runs */
+    int fd;
+    pthread_mutex_t lock; /**< guards `error`, and lines of different shards from mixing */
+    int error;            /**< errno value of the write that failed, or 0 */
+};
+
+/** Prepare `print`, and fill `ret` with callbacks for it. False if the lock cannot be made. */
+bool wi_print_processor_init(struct print_processor *print, int fd, struct weir_processor *ret);
+
+/** Release the lock; the worker no longer runs. */
+void wi_print_processor_close(struct print_processor *print);
+
+#endif
