@@ -94,12 +94,12 @@ finish_group(struct wi_environment *environment, struct wi_write_request *first)
     pthread_mutex_unlock(&environment->mutex);
 }
 
-/* Those that have no error of their own get this one. */
+/* Those that have no other error of their own get this one. */
 static void
 fail_group(struct wi_write_request *first, const struct outcome *outcome)
 {
     for (struct wi_write_request *request = first; request != NULL; request = request->next) {
-        if (request->error != WEIR_OK) {
+        if (request->error != WEIR_OK && request->error != outcome->error) {
             continue;
         }
         request->error = outcome->error;
