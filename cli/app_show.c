@@ -15,12 +15,12 @@
 static bool
 add_worker(cJSON *workers, const struct weir_app_worker *worker)
 {
-    cJSON *object = wi_json_append_object(workers);
+    cJSON *object = cli_json_append_object(workers);
 
     return object != NULL &&
            cJSON_AddStringToObject(object, "worker_id", worker->worker_id) != NULL &&
-           wi_json_add_integer(object, "pid", worker->pid) &&
-           wi_json_add_integer(object, "leases", (int64_t)worker->leases) &&
+           cli_json_add_integer(object, "pid", worker->pid) &&
+           cli_json_add_integer(object, "leases", (int64_t)worker->leases) &&
            cJSON_AddBoolToObject(object, "draining", worker->draining) != NULL &&
            cJSON_AddBoolToObject(object, "alive", worker->alive) != NULL;
 }
@@ -32,36 +32,36 @@ add_behind(cJSON *object, int64_t millis_behind_latest)
     static const char name[] = "millis_behind_latest";
 
     return millis_behind_latest < 0 ? cJSON_AddNullToObject(object, name) != NULL
-                                    : wi_json_add_integer(object, name, millis_behind_latest);
+                                    : cli_json_add_integer(object, name, millis_behind_latest);
 }
 
 static bool
 add_shard(cJSON *shards, const struct weir_app_shard *shard)
 {
     char checkpoint[WEIR_POSITION_SIZE];
-    cJSON *object = wi_json_append_object(shards);
+    cJSON *object = cli_json_append_object(shards);
 
     return object != NULL && cJSON_AddStringToObject(object, "shard_id", shard->shard_id) != NULL &&
            cJSON_AddStringToObject(object, "state", weir_shard_state_name(shard->state)) != NULL &&
            cJSON_AddStringToObject(object, "owner", shard->owner) != NULL &&
-           wi_json_add_integer(object, "lease_epoch", (int64_t)shard->lease_epoch) &&
+           cli_json_add_integer(object, "lease_epoch", (int64_t)shard->lease_epoch) &&
            cJSON_AddStringToObject(
-               object, "checkpoint", wi_format_checkpoint(&shard->checkpoint, checkpoint)) !=
+               object, "checkpoint", cli_format_checkpoint(&shard->checkpoint, checkpoint)) !=
                NULL &&
            add_behind(object, shard->millis_behind_latest);
 }
 
 int
-wi_app_show_json(const char *application, const struct weir_app_description *description)
+cli_app_show_json(const char *application, const struct weir_app_description *description)
 {
     cJSON *root = cJSON_CreateObject();
     cJSON *list;
     bool whole = cJSON_AddStringToObject(root, "app", application) != NULL &&
                  cJSON_AddStringToObject(root, "stream", description->stream) != NULL &&
                  cJSON_AddStringToObject(root, "leader", description->leader) != NULL &&
-                 wi_json_add_integer(root, "lease_duration_ms", description->lease_duration_ms) &&
-                 wi_json_add_integer(root, "failover_bound_ms", description->failover_bound_ms) &&
-                 wi_json_add_integer(root, "damaged_rows", (int64_t)description->damaged_rows);
+                 cli_json_add_integer(root, "lease_duration_ms", description->lease_duration_ms) &&
+                 cli_json_add_integer(root, "failover_bound_ms", description->failover_bound_ms) &&
+                 cli_json_add_integer(root, "damaged_rows", (int64_t)description->damaged_rows);
 
     list = cJSON_AddArrayToObject(root, "workers");
     for (size_t i = 0; whole && i < description->worker_count; i++) {
@@ -71,7 +71,7 @@ wi_app_show_json(const char *application, const struct weir_app_description *des
     for (size_t i = 0; whole && i < description->shard_count; i++) {
         whole = add_shard(list, &description->shards[i]);
     }
-    return wi_json_print(root, whole && list != NULL);
+    return cli_json_print(root, whole && list != NULL);
 }
 
 static bool
@@ -79,17 +79,17 @@ show_workers(const struct weir_app_description *description)
 {
     struct table table = {.columns = 4};
 
-    wi_table_add(&table, (const char *const[]){"WORKER", "PID", "LEASES", "STATE"});
+    cli_table_add(&table, (const char *const[]){"WORKER", "PID", "LEASES", "STATE"});
     for (size_t i = 0; i < description->worker_count; i++) {
         const struct weir_app_worker *worker = &description->workers[i];
         char pid[CLI_VALUE_SIZE];
         char leases[CLI_VALUE_SIZE];
         const char *state = !worker->alive ? "gone" : worker->draining ? "draining" : "alive";
         (void)snprintf(pid, sizeof pid, "%d", (int)worker->pid);
-        (void)wi_format_count(worker->leases, leases);
-        wi_table_add(&table, (const char *const[]){worker->worker_id, pid, leases, state});
+        (void)cli_format_count(worker->leases, leases);
+        cli_table_add(&table, (const char *const[]){worker->worker_id, pid, leases, state});
     }
-    return wi_table_print(&table);
+    return cli_table_print(&table);
 }
 
 static bool
@@ -97,7 +97,7 @@ show_shards(const struct weir_app_description *description)
 {
     struct table table = {.columns = 6};
 
-    wi_table_add(
+    cli_table_add(
         &table,
         (const char *const[]){"SHARD", "STATE", "OWNER", "LEASE EPOCH", "BEHIND", "CHECKPOINT"});
     for (size_t i = 0; i < description->shard_count; i++) {
@@ -107,10 +107,10 @@ show_shards(const struct weir_app_description *description)
         char checkpoint[WEIR_POSITION_SIZE];
         (void)snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)shard->lease_epoch);
         if (shard->millis_behind_latest >= 0) {
-            (void)wi_format_duration(shard->millis_behind_latest, behind);
+            (void)cli_format_duration(shard->millis_behind_latest, behind);
         }
-        (void)wi_format_checkpoint(&shard->checkpoint, checkpoint);
-        wi_table_add(
+        (void)cli_format_checkpoint(&shard->checkpoint, checkpoint);
+        cli_table_add(
             &table,
             (const char *const[]){shard->shard_id,
                                   weir_shard_state_name(shard->state),
@@ -119,11 +119,11 @@ show_shards(const struct weir_app_description *description)
                                   behind,
                                   checkpoint});
     }
-    return wi_table_print(&table);
+    return cli_table_print(&table);
 }
 
 int
-wi_app_show(
+cli_app_show(
     const char *application,
     const struct weir_app_description *description,
     bool workers,
@@ -139,8 +139,8 @@ wi_app_show(
             application,
             description->stream,
             description->leader[0] == '\0' ? "-" : description->leader,
-            wi_format_duration(description->lease_duration_ms, duration),
-            wi_format_duration(description->failover_bound_ms, bound));
+            cli_format_duration(description->lease_duration_ms, duration),
+            cli_format_duration(description->failover_bound_ms, bound));
     }
     if (workers) {
         whole = show_workers(description);
@@ -151,7 +151,7 @@ wi_app_show(
     if (shards) {
         whole = show_shards(description) && whole;
     }
-    return whole ? CLI_OK : wi_fail_error(WEIR_ENOMEM, NULL, application);
+    return whole ? CLI_OK : cli_fail_error(WEIR_ENOMEM, NULL, application);
 }
 
 static int
@@ -170,18 +170,18 @@ show_reset_json(
     for (size_t i = 0; whole && i < description->shard_count; i++) {
         char checkpoint[WEIR_POSITION_SIZE];
         const struct weir_app_shard *shard = &description->shards[i];
-        cJSON *object = wi_json_append_object(shards);
-        whole =
-            object != NULL &&
-            cJSON_AddStringToObject(object, "shard_id", shard->shard_id) != NULL &&
-            cJSON_AddStringToObject(
-                object, "checkpoint", wi_format_checkpoint(&shard->checkpoint, checkpoint)) != NULL;
+        cJSON *object = cli_json_append_object(shards);
+        whole = object != NULL &&
+                cJSON_AddStringToObject(object, "shard_id", shard->shard_id) != NULL &&
+                cJSON_AddStringToObject(
+                    object, "checkpoint", cli_format_checkpoint(&shard->checkpoint, checkpoint)) !=
+                    NULL;
     }
-    return wi_json_print(root, whole && shards != NULL);
+    return cli_json_print(root, whole && shards != NULL);
 }
 
 int
-wi_app_show_reset(
+cli_app_show_reset(
     const struct cli *cli,
     const char *application,
     const struct weir_app_description *description,
@@ -199,12 +199,12 @@ wi_app_show_reset(
         executed ? "application %s has been reset\n\n"
                  : "application %s would be reset; --execute does it\n\n",
         application);
-    wi_table_add(&table, (const char *const[]){"SHARD", executed ? "WAS" : "CHECKPOINT", "TO"});
+    cli_table_add(&table, (const char *const[]){"SHARD", executed ? "WAS" : "CHECKPOINT", "TO"});
     for (size_t i = 0; i < description->shard_count; i++) {
         char checkpoint[WEIR_POSITION_SIZE];
         const struct weir_app_shard *shard = &description->shards[i];
-        (void)wi_format_checkpoint(&shard->checkpoint, checkpoint);
-        wi_table_add(&table, (const char *const[]){shard->shard_id, checkpoint, position});
+        (void)cli_format_checkpoint(&shard->checkpoint, checkpoint);
+        cli_table_add(&table, (const char *const[]){shard->shard_id, checkpoint, position});
     }
-    return wi_table_print(&table) ? CLI_OK : wi_fail_error(WEIR_ENOMEM, NULL, application);
+    return cli_table_print(&table) ? CLI_OK : cli_fail_error(WEIR_ENOMEM, NULL, application);
 }

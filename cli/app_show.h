@@ -10,17 +10,17 @@
 #include "cli/cli.h"
 
 /** The description for machines (DESIGN 7.1). Exit status. */
-int wi_app_show_json(const char *application, const struct weir_app_description *description);
+int cli_app_show_json(const char *application, const struct weir_app_description *description);
 
 /** The description for people; with both tables also its head. Exit status. */
-int wi_app_show(
+int cli_app_show(
     const char *application,
     const struct weir_app_description *description,
     bool workers,
     bool shards);
 
 /** What a reset changes or has changed (`executed`). Exit status. */
-int wi_app_show_reset(
+int cli_app_show_reset(
     const struct cli *cli,
     const char *application,
     const struct weir_app_description *description,

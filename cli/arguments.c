@@ -69,7 +69,7 @@ edit_distance(const char *a, const char *b)
 }
 
 const char *
-wi_nearest(const char *word, const char *const *names, size_t count)
+cli_nearest(const char *word, const char *const *names, size_t count)
 {
     const char *best = NULL;
     size_t best_distance = strlen(word) < DISTANCE_MAX ? strlen(word) : DISTANCE_MAX + 1;
@@ -116,17 +116,17 @@ unknown_option(const struct cli_command *command, const char *word, size_t lengt
     }
     if (length <= WORD_MAX) {
         (void)snprintf(name, sizeof name, "%.*s", (int)length, word);
-        nearest = wi_nearest(name, names, command->option_count + COMMON_COUNT);
+        nearest = cli_nearest(name, names, command->option_count + COMMON_COUNT);
     }
     if (nearest != NULL) {
-        return wi_usage(
+        return cli_usage(
             command->name,
             "unknown option '--%.*s': did you mean '--%s'?",
             (int)length,
             word,
             nearest);
     }
-    return wi_usage(command->name, "unknown option '--%.*s'", (int)length, word);
+    return cli_usage(command->name, "unknown option '--%.*s'", (int)length, word);
 }
 
 /* Keep the value of option number `index`. */
@@ -140,7 +140,7 @@ set_option(struct parser *p, size_t index, const char *value)
     switch ((enum common)(index - p->command->option_count)) {
     case COMMON_DATA:
         if (*value == '\0') {
-            return wi_usage(p->command->name, "--data needs the name of a directory, not ''");
+            return cli_usage(p->command->name, "--data needs the name of a directory, not ''");
         }
         p->cli->data = value;
         return CLI_OK;
@@ -170,7 +170,7 @@ parse_option(struct parser *p, const char *word)
     switch (option->kind) {
     case CLI_FLAG:
         if (value != NULL) {
-            return wi_usage(
+            return cli_usage(
                 p->command->name, "--%s takes no value, but got '%s'", option->name, value);
         }
         return set_option(p, index, "");
@@ -183,7 +183,7 @@ parse_option(struct parser *p, const char *word)
         value = p->argv[p->next++];
     }
     if (value == NULL) {
-        return wi_usage(
+        return cli_usage(
             p->command->name,
             "--%s needs a value: --%s %s",
             option->name,
@@ -200,9 +200,9 @@ parse_operand(struct parser *p, const char *word)
 
     if (p->arguments->operand_count == command->operands_max) {
         if (command->operands_max == 0) {
-            return wi_usage(command->name, "unexpected '%s': it takes options only", word);
+            return cli_usage(command->name, "unexpected '%s': it takes options only", word);
         }
-        return wi_usage(command->name, "unexpected '%s' after %s", word, command->operands);
+        return cli_usage(command->name, "unexpected '%s' after %s", word, command->operands);
     }
     p->arguments->operand[p->arguments->operand_count++] = word;
     return CLI_OK;
@@ -225,7 +225,7 @@ parse_words(struct parser *p)
         } else if (word[1] == '-') {
             status = parse_option(p, word + 2);
         } else {
-            status = wi_usage(
+            status = cli_usage(
                 p->command->name,
                 "unknown option '%s': options begin with two dashes, and a name that begins with "
                 "one stands after `--`",
@@ -239,7 +239,7 @@ parse_words(struct parser *p)
 }
 
 bool
-wi_arguments_parse(
+cli_arguments_parse(
     const struct cli_command *command,
     int argc,
     char **argv,
@@ -253,12 +253,12 @@ wi_arguments_parse(
     *ret = (struct cli_arguments){.operand_count = 0};
     status = parse_words(&parser);
     if (parser.help) {
-        wi_arguments_help(command);
+        cli_arguments_help(command);
         *ret_status = CLI_OK;
         return false;
     }
     if (status == CLI_OK && ret->operand_count < command->operands_min) {
-        status = wi_usage(command->name, "too few words: it needs %s", command->operands);
+        status = cli_usage(command->name, "too few words: it needs %s", command->operands);
     }
     if (status != CLI_OK) {
         *ret_status = status;
@@ -291,7 +291,7 @@ print_option(const struct cli_option *option)
 }
 
 void
-wi_arguments_help(const struct cli_command *command)
+cli_arguments_help(const struct cli_command *command)
 {
     printf(
         "Usage: weir %s%s%s [options]\n\n%s\n\nOptions:\n",

@@ -27,35 +27,35 @@ struct cli {
 /* ---- Failures: one line on stderr each, "weir: what: why: what to do". ------------------- */
 
 /** Write "weir: " and the text as one line (control characters become '?'); returns CLI_FAILED. */
-int wi_fail(const char *format, ...) WEIR_PRINTF(1, 2);
+int cli_fail(const char *format, ...) WEIR_PRINTF(1, 2);
 
 /** The same for wrong usage of `command` ("put"); names its --help; returns CLI_USAGE. */
-int wi_usage(const char *command, const char *format, ...) WEIR_PRINTF(2, 3);
+int cli_usage(const char *command, const char *format, ...) WEIR_PRINTF(2, 3);
 
 /** A line that is no failure of the command: "weir: warning: ...". */
-void wi_warn(const char *format, ...) WEIR_PRINTF(1, 2);
+void cli_warn(const char *format, ...) WEIR_PRINTF(1, 2);
 
 /**
  * Report a failed call of the library: its detail, or the text of the code after `what` if there is
  * none. Returns CLI_FAILED.
  */
-int wi_fail_error(enum weir_error error, const struct weir_detail *detail, const char *what);
+int cli_fail_error(enum weir_error error, const struct weir_detail *detail, const char *what);
 
 /** Report a failed call on a stream; says how to create one that is missing. CLI_FAILED. */
-int wi_fail_stream(
+int cli_fail_stream(
     const struct cli *cli,
     enum weir_error error,
     const struct weir_detail *detail,
     const char *stream);
 
 /** Report that stdout cannot be written, `error_number` as errno; returns CLI_FAILED. */
-int wi_fail_stdout(int error_number);
+int cli_fail_stdout(int error_number);
 
 /** The system's words for an errno value, in `text`, which it returns. */
-const char *wi_errno_text(int error_number, char *text, size_t size);
+const char *cli_errno_text(int error_number, char *text, size_t size);
 
 /** Flush what printf() wrote; returns `status`, or CLI_FAILED after a line if that fails. */
-int wi_finish_stdout(int status);
+int cli_finish_stdout(int status);
 
 /* ---- Arguments. -------------------------------------------------------------------------- */
 
@@ -103,7 +103,7 @@ struct cli_arguments {
  * @param ret_status exit status if the result is false
  * @return false if the command is over: --help was printed, or the usage is wrong and was reported
  */
-bool wi_arguments_parse(
+bool cli_arguments_parse(
     const struct cli_command *command,
     int argc,
     char **argv,
@@ -112,7 +112,7 @@ bool wi_arguments_parse(
     int *ret_status);
 
 /** Print the --help of a command. */
-void wi_arguments_help(const struct cli_command *command);
+void cli_arguments_help(const struct cli_command *command);
 
 /** A command among others: "put", or "create" of "stream". */
 struct cli_member {
@@ -131,42 +131,42 @@ struct cli_group {
 };
 
 /** Run the member that the first word names; argv[0] is the group's own name. */
-int wi_group_run(const struct cli_group *group, int argc, char **argv, struct cli *cli);
+int cli_group_run(const struct cli_group *group, int argc, char **argv, struct cli *cli);
 
 /** Print the --help of a group. */
-void wi_group_help(const struct cli_group *group);
+void cli_group_help(const struct cli_group *group);
 
 /** The member of that name, or NULL after a line on stderr. */
-const struct cli_member *wi_group_find(const struct cli_group *group, const char *name);
+const struct cli_member *cli_group_find(const struct cli_group *group, const char *name);
 
 /** The entry of `names` that is nearest to `word`, or NULL if none is near. */
-const char *wi_nearest(const char *word, const char *const *names, size_t count);
+const char *cli_nearest(const char *word, const char *const *names, size_t count);
 
 /* ---- Values. Each returns false for text that is none; *ret is then as it was. ------------- */
 
 /** 0 to `most`, decimal digits only. */
-bool wi_parse_count(const char *text, uint64_t most, uint64_t *ret);
+bool cli_parse_count(const char *text, uint64_t most, uint64_t *ret);
 
 /** "500ms", "10s", "5m", "24h", "7d" to milliseconds; "0" needs no unit. */
-bool wi_parse_duration(const char *text, int64_t *ret_ms);
+bool cli_parse_duration(const char *text, int64_t *ret_ms);
 
 /** "64MiB", "1KiB", "4096" (bytes), "2GiB". */
-bool wi_parse_size(const char *text, uint64_t *ret_bytes);
+bool cli_parse_size(const char *text, uint64_t *ret_bytes);
 
 /** View of a zero-terminated string. */
-struct weir_str wi_str(const char *text);
+struct weir_str cli_str(const char *text);
 
-/** Room for wi_format_duration() and wi_format_count(). */
+/** Room for cli_format_duration() and cli_format_count(). */
 #define CLI_VALUE_SIZE 32
 
 /** "24h", "10s", "1.5s", "250ms": milliseconds for people. Returns `text`. */
-const char *wi_format_duration(int64_t ms, char text[CLI_VALUE_SIZE]);
+const char *cli_format_duration(int64_t ms, char text[CLI_VALUE_SIZE]);
 
 /** "5,000". Returns `text`. */
-const char *wi_format_count(uint64_t count, char text[CLI_VALUE_SIZE]);
+const char *cli_format_count(uint64_t count, char text[CLI_VALUE_SIZE]);
 
 /** A checkpoint: the sequence number, or TRIM_HORIZON, SHARD_END, ... Returns `text`. */
-const char *wi_format_checkpoint(
+const char *cli_format_checkpoint(
     const struct weir_position *position, char text[WEIR_POSITION_SIZE]);
 
 #endif

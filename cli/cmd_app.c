@@ -17,11 +17,11 @@
 static bool
 name_usable(const char *command, const char *what, const char *name, int *ret_status)
 {
-    if (weir_name_check(wi_str(name)) == WEIR_OK) {
+    if (weir_name_check(cli_str(name)) == WEIR_OK) {
         return true;
     }
-    *ret_status =
-        wi_usage(command, "'%s' is no %s: use 1 to 128 letters, digits, '_', '.', '-'", name, what);
+    *ret_status = cli_usage(
+        command, "'%s' is no %s: use 1 to 128 letters, digits, '_', '.', '-'", name, what);
     return false;
 }
 
@@ -34,12 +34,12 @@ fail_app(
     const char *application)
 {
     if (error == WEIR_ENOTFOUND && *detail->text == '\0') {
-        return wi_fail(
+        return cli_fail(
             "application '%s' does not exist in %s: see `weir app ls`; the first worker creates it",
             application,
             cli->data);
     }
-    return wi_fail_error(error, detail, application);
+    return cli_fail_error(error, detail, application);
 }
 
 /* A description of the application, or false after a line on stderr. */
@@ -56,7 +56,7 @@ describe_app(
         return false;
     }
     if (description->damaged_rows > 0) {
-        wi_warn(
+        cli_warn(
             "%zu rows of the lease table of '%s' are damaged and left out",
             description->damaged_rows,
             application);
@@ -70,7 +70,7 @@ print_name(void *context, const char *name)
     const struct cli *cli = context;
 
     if (cli->json) {
-        (void)wi_json_print_names("app", name, NULL);
+        (void)cli_json_print_names("app", name, NULL);
     } else {
         printf("%s\n", name);
     }
@@ -88,11 +88,11 @@ ls(int argc, char **argv, struct cli *cli)
     enum weir_error error;
     int status;
 
-    if (!wi_arguments_parse(&command, argc, argv, cli, &a, &status)) {
+    if (!cli_arguments_parse(&command, argc, argv, cli, &a, &status)) {
         return status;
     }
     error = weir_app_list(cli->env, cli->data, print_name, cli, &detail);
-    return error == WEIR_OK ? CLI_OK : wi_fail_error(error, &detail, cli->data);
+    return error == WEIR_OK ? CLI_OK : cli_fail_error(error, &detail, cli->data);
 }
 
 static int
@@ -121,7 +121,7 @@ describe(int argc, char **argv, struct cli *cli)
     struct cli_arguments a;
     int status;
 
-    if (!wi_arguments_parse(&command, argc, argv, cli, &a, &status) ||
+    if (!cli_arguments_parse(&command, argc, argv, cli, &a, &status) ||
         !name_usable(command.name, "application", a.operand[0], &status)) {
         return status;
     }
@@ -129,10 +129,10 @@ describe(int argc, char **argv, struct cli *cli)
         return CLI_FAILED;
     }
     if (cli->json) {
-        status = wi_app_show_json(a.operand[0], &description);
+        status = cli_app_show_json(a.operand[0], &description);
     } else {
         const bool only = a.value[SHARDS] != NULL || a.value[WORKERS] != NULL;
-        status = wi_app_show(
+        status = cli_app_show(
             a.operand[0],
             &description,
             !only || a.value[WORKERS] != NULL,
@@ -169,7 +169,7 @@ reset_to(
     }
     living = living_worker(&description);
     if (living != NULL) {
-        status = wi_fail(
+        status = cli_fail(
             "application '%s' is not reset: worker '%s' is alive: stop it first, with "
             "`weir app drain %s %s`",
             application,
@@ -186,7 +186,7 @@ reset_to(
             return fail_app(cli, error, &detail, application);
         }
     }
-    status = wi_app_show_reset(cli, application, &description, to, execute);
+    status = cli_app_show_reset(cli, application, &description, to, execute);
     weir_app_description_free(cli->env, &description);
     return status;
 }
@@ -219,15 +219,15 @@ reset(int argc, char **argv, struct cli *cli)
     struct cli_arguments a;
     int status;
 
-    if (!wi_arguments_parse(&command, argc, argv, cli, &a, &status) ||
+    if (!cli_arguments_parse(&command, argc, argv, cli, &a, &status) ||
         !name_usable(command.name, "application", a.operand[0], &status)) {
         return status;
     }
     if (a.value[TO] == NULL) {
-        return wi_usage(command.name, "--to POSITION is missing, such as --to TRIM_HORIZON");
+        return cli_usage(command.name, "--to POSITION is missing, such as --to TRIM_HORIZON");
     }
-    if (weir_position_parse(wi_str(a.value[TO]), &to) != WEIR_OK || to.type == WEIR_SHARD_END) {
-        return wi_usage(
+    if (weir_position_parse(cli_str(a.value[TO]), &to) != WEIR_OK || to.type == WEIR_SHARD_END) {
+        return cli_usage(
             command.name,
             "--to '%s' is no position: TRIM_HORIZON, LATEST, AT_TIMESTAMP:t",
             a.value[TO]);
@@ -242,7 +242,7 @@ move_shard(
 {
     struct weir_detail detail = {""};
     const enum weir_error error =
-        weir_app_move(cli->env, cli->data, application, wi_str(shard_id), worker_id, &detail);
+        weir_app_move(cli->env, cli->data, application, cli_str(shard_id), worker_id, &detail);
     cJSON *root;
     bool whole;
 
@@ -262,7 +262,7 @@ move_shard(
             cJSON_AddStringToObject(root, "shard_id", shard_id) != NULL &&
             (worker_id == NULL || cJSON_AddStringToObject(root, "worker_id", worker_id) != NULL) &&
             cJSON_AddTrueToObject(root, "requested") != NULL;
-    return wi_json_print(root, whole);
+    return cli_json_print(root, whole);
 }
 
 static int
@@ -279,7 +279,7 @@ move(int argc, char **argv, struct cli *cli)
     struct cli_arguments a;
     int status;
 
-    if (!wi_arguments_parse(&command, argc, argv, cli, &a, &status) ||
+    if (!cli_arguments_parse(&command, argc, argv, cli, &a, &status) ||
         !name_usable(command.name, "application", a.operand[0], &status) ||
         !name_usable(command.name, "shard", a.operand[1], &status) ||
         !name_usable(command.name, "worker", a.operand[2], &status)) {
@@ -300,7 +300,7 @@ release(int argc, char **argv, struct cli *cli)
     struct cli_arguments a;
     int status;
 
-    if (!wi_arguments_parse(&command, argc, argv, cli, &a, &status) ||
+    if (!cli_arguments_parse(&command, argc, argv, cli, &a, &status) ||
         !name_usable(command.name, "application", a.operand[0], &status) ||
         !name_usable(command.name, "shard", a.operand[1], &status)) {
         return status;
@@ -323,7 +323,7 @@ drain(int argc, char **argv, struct cli *cli)
     cJSON *root;
     int status;
 
-    if (!wi_arguments_parse(&command, argc, argv, cli, &a, &status) ||
+    if (!cli_arguments_parse(&command, argc, argv, cli, &a, &status) ||
         !name_usable(command.name, "application", a.operand[0], &status) ||
         !name_usable(command.name, "worker", a.operand[1], &status)) {
         return status;
@@ -337,7 +337,7 @@ drain(int argc, char **argv, struct cli *cli)
         return CLI_OK;
     }
     root = cJSON_CreateObject();
-    return wi_json_print(
+    return cli_json_print(
         root,
         cJSON_AddStringToObject(root, "app", a.operand[0]) != NULL &&
             cJSON_AddStringToObject(root, "worker_id", a.operand[1]) != NULL &&
@@ -363,5 +363,5 @@ wi_cmd_app(int argc, char **argv, struct cli *cli)
         .count = sizeof members / sizeof *members,
     };
 
-    return wi_group_run(&group, argc, argv, cli);
+    return cli_group_run(&group, argc, argv, cli);
 }

@@ -87,22 +87,22 @@ print_batch(struct get *g, const struct shard_reader *reader)
     g->out.length = 0;
     for (size_t i = 0; i < count && g->left > 0; i++, g->left--) {
         if (g->cli->json) {
-            wi_json_line_record(
+            cli_json_line_record(
                 &g->out, weir_stream_name(g->stream), reader->shard_id, &records[i], NULL);
         } else {
-            wi_json_line_raw(&g->out, records[i].data.data, records[i].data.length);
-            wi_json_line_raw(&g->out, "\n", 1);
+            cli_json_line_raw(&g->out, records[i].data.data, records[i].data.length);
+            cli_json_line_raw(&g->out, "\n", 1);
         }
     }
-    error = g->out.failed ? ENOMEM : wi_write_all(STDOUT_FILENO, g->out.data, g->out.length);
+    error = g->out.failed ? ENOMEM : cli_write_all(STDOUT_FILENO, g->out.data, g->out.length);
     if (error == EPIPE || error == EINTR) {
         return PROGRESS_OVER;
     }
     if (error != 0) {
-        (void)wi_fail_stdout(error);
+        (void)cli_fail_stdout(error);
         return PROGRESS_FAILED;
     }
-    if (g->left == 0 || wi_stopped()) {
+    if (g->left == 0 || cli_stopped()) {
         return PROGRESS_OVER;
     }
     return count > 0 ? PROGRESS_RECORDS : PROGRESS_NONE;
@@ -115,21 +115,21 @@ fail_read(const struct get *g, const struct shard_reader *reader, enum weir_erro
 
     if (error == WEIR_ETRIMMED) {
         (void)weir_position_format(&reader->position, position);
-        (void)wi_fail(
+        (void)cli_fail(
             "shard '%s' of stream '%s': records from %s on are older than the retention and gone: "
             "begin with --from TRIM_HORIZON",
             reader->shard_id,
             g->name,
             position);
     } else if (error == WEIR_ECORRUPT) {
-        (void)wi_fail(
+        (void)cli_fail(
             "shard '%s' of stream '%s': the record after those printed is damaged (%s): begin "
             "behind it with --from",
             reader->shard_id,
             g->name,
             weir_error_name(error));
     } else {
-        (void)wi_fail_shard(g->cli, error, NULL, g->name, reader->shard_id);
+        (void)cli_fail_shard(g->cli, error, NULL, g->name, reader->shard_id);
     }
     return PROGRESS_FAILED;
 }
@@ -143,7 +143,7 @@ read_once(struct get *g, struct shard_reader *reader)
     enum progress progress;
     const enum weir_error error = weir_stream_get(
         g->stream,
-        wi_str(reader->shard_id),
+        cli_str(reader->shard_id),
         &reader->position,
         wanted,
         GET_BYTES,
@@ -152,7 +152,7 @@ read_once(struct get *g, struct shard_reader *reader)
 
     if (error == WEIR_ETHROTTLED) {
         (void)weir_stream_wait(g->stream, weir_stream_version(g->stream), THROTTLED_MS);
-        return wi_stopped() ? PROGRESS_OVER : PROGRESS_RECORDS;
+        return cli_stopped() ? PROGRESS_OVER : PROGRESS_RECORDS;
     }
     if (error != WEIR_OK && error != WEIR_ECORRUPT) {
         return fail_read(g, reader, error);
@@ -189,7 +189,7 @@ static bool
 is_child_of_a_reader(const struct get *g, const struct weir_shard *shard)
 {
     for (size_t i = 0; i < WEIR_PARENTS_MAX; i++) {
-        if (wi_shard_readers_find(&g->readers, shard->parent_shard_ids[i]) != NULL) {
+        if (cli_shard_readers_find(&g->readers, shard->parent_shard_ids[i]) != NULL) {
             return true;
         }
     }
@@ -206,24 +206,24 @@ add_shards(struct get *g, const struct weir_position *from)
     bool enough_memory = true;
 
     if (error != WEIR_OK) {
-        (void)wi_fail_stream(g->cli, error, &detail, g->name);
+        (void)cli_fail_stream(g->cli, error, &detail, g->name);
         return false;
     }
     for (size_t i = 0; enough_memory && i < description.shard_count; i++) {
         const struct weir_shard *shard = &description.shards[i];
         const bool wanted = g->shard_id == NULL || strcmp(shard->shard_id, g->shard_id) == 0 ||
                             (g->follow && is_child_of_a_reader(g, shard));
-        if (wanted && wi_shard_readers_find(&g->readers, shard->shard_id) == NULL) {
-            enough_memory = wi_shard_readers_add(&g->readers, shard, from);
+        if (wanted && cli_shard_readers_find(&g->readers, shard->shard_id) == NULL) {
+            enough_memory = cli_shard_readers_add(&g->readers, shard, from);
         }
     }
     weir_stream_description_free(g->stream, &description);
     if (!enough_memory) {
-        (void)wi_fail_error(WEIR_ENOMEM, NULL, g->name);
+        (void)cli_fail_error(WEIR_ENOMEM, NULL, g->name);
         return false;
     }
     if (g->readers.first == NULL) {
-        (void)wi_fail_shard(
+        (void)cli_fail_shard(
             g->cli, WEIR_ENOTFOUND, NULL, g->name, g->shard_id == NULL ? "" : g->shard_id);
         return false;
     }
@@ -238,7 +238,7 @@ read_shards(struct get *g)
 
     for (struct shard_reader *r = g->readers.first; r != NULL; r = r->next) {
         enum progress progress = PROGRESS_NONE;
-        if (!g->follow || wi_shard_reader_may_read(r)) {
+        if (!g->follow || cli_shard_reader_may_read(r)) {
             progress = read_shard(g, r);
         }
         if (progress == PROGRESS_OVER || progress == PROGRESS_FAILED) {
@@ -282,8 +282,8 @@ follow(struct get *g)
     const struct weir_position children = position_of_children(g);
     size_t finished = 0;
 
-    wi_stop_on_signals();
-    while (!wi_stopped()) {
+    cli_stop_on_signals();
+    while (!cli_stopped()) {
         const uint64_t version = weir_stream_version(g->stream);
         const enum progress progress = read_shards(g);
         const size_t finished_now = finished_count(g);
@@ -308,12 +308,12 @@ parse(const struct cli_arguments *a, struct get *g)
     const char *from = a->value[FROM];
 
     g->left = UINT64_MAX;
-    if (a->value[LIMIT] != NULL && !wi_parse_count(a->value[LIMIT], UINT64_MAX, &g->left)) {
-        return wi_usage(get_command.name, "--limit '%s' is not a number", a->value[LIMIT]);
+    if (a->value[LIMIT] != NULL && !cli_parse_count(a->value[LIMIT], UINT64_MAX, &g->left)) {
+        return cli_usage(get_command.name, "--limit '%s' is not a number", a->value[LIMIT]);
     }
-    if (from != NULL && (weir_position_parse(wi_str(from), &g->from) != WEIR_OK ||
+    if (from != NULL && (weir_position_parse(cli_str(from), &g->from) != WEIR_OK ||
                          g->from.type == WEIR_SHARD_END)) {
-        return wi_usage(
+        return cli_usage(
             get_command.name,
             "--from '%s' is no position: TRIM_HORIZON, LATEST, AT_SEQUENCE_NUMBER:n, "
             "AFTER_SEQUENCE_NUMBER:n, AT_TIMESTAMP:t",
@@ -331,13 +331,13 @@ get(struct get *g)
     enum progress progress = PROGRESS_FAILED;
 
     if (weir_batch_new(g->cli->env, &g->batch) != WEIR_OK) {
-        return wi_fail_error(WEIR_ENOMEM, NULL, g->name);
+        return cli_fail_error(WEIR_ENOMEM, NULL, g->name);
     }
     if (add_shards(g, &g->from)) {
         progress = g->left == 0 ? PROGRESS_OVER : g->follow ? follow(g) : read_shards(g);
     }
-    wi_shard_readers_free(&g->readers);
-    wi_json_line_free(&g->out);
+    cli_shard_readers_free(&g->readers);
+    cli_json_line_free(&g->out);
     weir_batch_free(g->batch);
     return progress == PROGRESS_FAILED ? CLI_FAILED : CLI_OK;
 }
@@ -349,14 +349,14 @@ wi_cmd_get(int argc, char **argv, struct cli *cli)
     struct cli_arguments a;
     int status;
 
-    if (!wi_arguments_parse(&get_command, argc, argv, cli, &a, &status)) {
+    if (!cli_arguments_parse(&get_command, argc, argv, cli, &a, &status)) {
         return status;
     }
     status = parse(&a, &g);
-    if (status != CLI_OK || !wi_stream_name_usable(get_command.name, a.operand[0], &status)) {
+    if (status != CLI_OK || !cli_stream_name_usable(get_command.name, a.operand[0], &status)) {
         return status;
     }
-    if (!wi_stream_use_to_read(cli, g.name, &g.stream)) {
+    if (!cli_stream_use_to_read(cli, g.name, &g.stream)) {
         return CLI_FAILED;
     }
     status = get(&g);

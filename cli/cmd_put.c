@@ -104,25 +104,25 @@ parse_key_rule(const struct cli_arguments *a, struct key_rule *rule)
 
     *rule = (struct key_rule){.key = a->value[KEY]};
     if (rule->key != NULL && a->value[KEY_FIELD] != NULL) {
-        return wi_usage(name, "--key and --key-field exclude each other");
+        return cli_usage(name, "--key and --key-field exclude each other");
     }
     if (rule->key != NULL && (*rule->key == '\0' || strlen(rule->key) > WEIR_PARTITION_KEY_MAX)) {
-        return wi_usage(name, "--key needs 1 to %d bytes", WEIR_PARTITION_KEY_MAX);
+        return cli_usage(name, "--key needs 1 to %d bytes", WEIR_PARTITION_KEY_MAX);
     }
     if (a->value[KEY_FIELD] != NULL &&
-        (!wi_parse_count(a->value[KEY_FIELD], LINE_MAX_BYTES, &rule->field) || rule->field == 0)) {
-        return wi_usage(
+        (!cli_parse_count(a->value[KEY_FIELD], LINE_MAX_BYTES, &rule->field) || rule->field == 0)) {
+        return cli_usage(
             name, "--key-field '%s' is not the number of a field, from 1", a->value[KEY_FIELD]);
     }
     if (a->value[DELIMITER] == NULL) {
         return CLI_OK;
     }
     if (rule->field == 0) {
-        return wi_usage(name, "--delimiter is for --key-field, which is missing");
+        return cli_usage(name, "--delimiter is for --key-field, which is missing");
     }
     rule->delimiter = parse_delimiter(a->value[DELIMITER]);
     if (rule->delimiter == NULL) {
-        return wi_usage(
+        return cli_usage(
             name, "--delimiter '%s' is not one character (\\t is a tab)", a->value[DELIMITER]);
     }
     return CLI_OK;
@@ -216,7 +216,7 @@ static struct weir_str
 key_of(const struct key_rule *rule, struct weir_bytes line)
 {
     if (rule->key != NULL) {
-        return wi_str(rule->key);
+        return cli_str(rule->key);
     }
     if (rule->field == 0) {
         return whole_line_key(line);
@@ -232,11 +232,11 @@ add_line(struct put_batch *batch, const struct key_rule *rule, struct weir_bytes
     const struct weir_str key = key_of(rule, line);
 
     if (key.length > 0) {
-        wi_put_batch_add(batch, key, line);
+        cli_put_batch_add(batch, key, line);
     } else if (rule->field == 0) {
-        wi_put_batch_refuse(batch, "the line is empty and so is its key: give one with --key");
+        cli_put_batch_refuse(batch, "the line is empty and so is its key: give one with --key");
     } else {
-        wi_put_batch_refuse(batch, "the field of --key-field is missing or empty");
+        cli_put_batch_refuse(batch, "the field of --key-field is missing or empty");
     }
 }
 
@@ -247,32 +247,32 @@ put_lines(struct line_reader *reader, const struct key_rule *rule, struct put_ba
     for (;;) {
         struct weir_bytes line;
         int error;
-        switch (wi_lines_next(reader, &line)) {
+        switch (cli_lines_next(reader, &line)) {
         case LINE_WHOLE:
             add_line(batch, rule, line);
             break;
         case LINE_TOO_LONG:
-            wi_put_batch_refuse(batch, "the line is longer than any record may be (16 MiB)");
+            cli_put_batch_refuse(batch, "the line is longer than any record may be (16 MiB)");
             break;
         case LINE_END:
-            return wi_put_batch_flush(batch);
+            return cli_put_batch_flush(batch);
         case LINE_MORE:
             /* The input pauses, or memory is needed again: what is there goes out now. */
-            if (!wi_lines_ready(reader) && !wi_put_batch_flush(batch)) {
+            if (!cli_lines_ready(reader) && !cli_put_batch_flush(batch)) {
                 return false;
             }
-            error = wi_lines_fill(reader);
+            error = cli_lines_fill(reader);
             if (error != 0) {
                 char text[CLI_VALUE_SIZE * 4];
-                (void)wi_put_batch_flush(batch);
-                (void)wi_fail(
+                (void)cli_put_batch_flush(batch);
+                (void)cli_fail(
                     "cannot read stdin: %s: the lines before it have been put",
-                    wi_errno_text(error, text, sizeof text));
+                    cli_errno_text(error, text, sizeof text));
                 return false;
             }
             break;
         }
-        if (wi_put_batch_full(batch) && !wi_put_batch_flush(batch)) {
+        if (cli_put_batch_full(batch) && !cli_put_batch_flush(batch)) {
             return false;
         }
     }
@@ -285,18 +285,18 @@ put_stdin(struct cli *cli, struct weir_stream *stream, const struct key_rule *ru
     struct line_reader reader;
     int status = CLI_FAILED;
 
-    if (!wi_lines_open(&reader, STDIN_FILENO, LINE_MAX_BYTES)) {
-        return wi_fail_error(WEIR_ENOMEM, NULL, "stdin");
+    if (!cli_lines_open(&reader, STDIN_FILENO, LINE_MAX_BYTES)) {
+        return cli_fail_error(WEIR_ENOMEM, NULL, "stdin");
     }
-    if (!wi_put_batch_open(&batch, cli, stream)) {
-        wi_lines_close(&reader);
-        return wi_fail_error(WEIR_ENOMEM, NULL, "put");
+    if (!cli_put_batch_open(&batch, cli, stream)) {
+        cli_lines_close(&reader);
+        return cli_fail_error(WEIR_ENOMEM, NULL, "put");
     }
     if (put_lines(&reader, rule, &batch)) {
-        status = wi_put_batch_summary(&batch);
+        status = cli_put_batch_summary(&batch);
     }
-    wi_put_batch_close(&batch);
-    wi_lines_close(&reader);
+    cli_put_batch_close(&batch);
+    cli_lines_close(&reader);
     return status;
 }
 
@@ -309,7 +309,7 @@ wi_cmd_put(int argc, char **argv, struct cli *cli)
     struct weir_stream *stream;
     int status;
 
-    if (!wi_arguments_parse(&put_command, argc, argv, cli, &a, &status)) {
+    if (!cli_arguments_parse(&put_command, argc, argv, cli, &a, &status)) {
         return status;
     }
     status = parse_key_rule(&a, &rule);
@@ -318,15 +318,15 @@ wi_cmd_put(int argc, char **argv, struct cli *cli)
     }
     if (a.value[DURABILITY] != NULL &&
         !parse_durability(a.value[DURABILITY], &options.durability)) {
-        return wi_usage(
+        return cli_usage(
             put_command.name,
             "--durability '%s' is none of full, relaxed, none",
             a.value[DURABILITY]);
     }
-    if (!wi_stream_name_usable(put_command.name, a.operand[0], &status)) {
+    if (!cli_stream_name_usable(put_command.name, a.operand[0], &status)) {
         return status;
     }
-    if (!wi_stream_use(cli, a.operand[0], &options, &stream)) {
+    if (!cli_stream_use(cli, a.operand[0], &options, &stream)) {
         return CLI_FAILED;
     }
     status = put_stdin(cli, stream, &rule);

@@ -45,18 +45,18 @@ parse_create(const struct cli_arguments *a, struct weir_stream_create_options *o
     const char *bytes = a->value[RECORD_BYTES_MAX];
     uint64_t number;
 
-    if (shards != NULL && !wi_parse_shard_count(shards, &options->shards)) {
-        return wi_usage(name, "--shards '%s' is not a number from 1 to 10000", shards);
+    if (shards != NULL && !cli_parse_shard_count(shards, &options->shards)) {
+        return cli_usage(name, "--shards '%s' is not a number from 1 to 10000", shards);
     }
-    if (retention != NULL && !wi_parse_duration(retention, &options->retention_ms)) {
-        return wi_usage(
+    if (retention != NULL && !cli_parse_duration(retention, &options->retention_ms)) {
+        return cli_usage(
             name,
             "--retention '%s' is not a time: give a number and a unit, such as 24h or 7d",
             retention);
     }
     if (bytes != NULL) {
-        if (!wi_parse_size(bytes, &number) || number > UINT32_MAX) {
-            return wi_usage(name, "--record-bytes-max '%s' is not a size, such as 1MiB", bytes);
+        if (!cli_parse_size(bytes, &number) || number > UINT32_MAX) {
+            return cli_usage(name, "--record-bytes-max '%s' is not a size, such as 1MiB", bytes);
         }
         options->record_bytes_max = (uint32_t)number;
     }
@@ -74,30 +74,30 @@ create(int argc, char **argv, struct cli *cli)
     enum weir_error error;
     int status;
 
-    if (!wi_arguments_parse(&create_command, argc, argv, cli, &a, &status)) {
+    if (!cli_arguments_parse(&create_command, argc, argv, cli, &a, &status)) {
         return status;
     }
     name = a.operand[0];
     status = parse_create(&a, &options);
-    if (status != CLI_OK || !wi_stream_name_usable(create_command.name, name, &status)) {
+    if (status != CLI_OK || !cli_stream_name_usable(create_command.name, name, &status)) {
         return status;
     }
     error = weir_stream_create(cli->env, cli->data, name, &options, &detail);
     if (error == WEIR_EEXISTS) {
-        return wi_fail(
+        return cli_fail(
             "stream '%s' exists in %s: choose another name, or delete it with `weir stream rm %s`",
             name,
             cli->data,
             name);
     }
     if (error == WEIR_EINVAL) {
-        return wi_usage(
+        return cli_usage(
             create_command.name, "%s", *detail.text == '\0' ? weir_error_text(error) : detail.text);
     }
     if (error != WEIR_OK) {
-        return wi_fail_stream(cli, error, &detail, name);
+        return cli_fail_stream(cli, error, &detail, name);
     }
-    return wi_stream_show(cli, name, "created");
+    return cli_stream_show(cli, name, "created");
 }
 
 static int
@@ -114,16 +114,16 @@ rm(int argc, char **argv, struct cli *cli)
     enum weir_error error;
     int status;
 
-    if (!wi_arguments_parse(&command, argc, argv, cli, &a, &status) ||
-        !wi_stream_name_usable(command.name, a.operand[0], &status)) {
+    if (!cli_arguments_parse(&command, argc, argv, cli, &a, &status) ||
+        !cli_stream_name_usable(command.name, a.operand[0], &status)) {
         return status;
     }
     error = weir_stream_delete(cli->env, cli->data, a.operand[0], &detail);
     if (error != WEIR_OK) {
-        return wi_fail_stream(cli, error, &detail, a.operand[0]);
+        return cli_fail_stream(cli, error, &detail, a.operand[0]);
     }
     if (cli->json) {
-        return wi_json_print_names("stream", a.operand[0], "deleted");
+        return cli_json_print_names("stream", a.operand[0], "deleted");
     }
     printf("deleted stream %s\n", a.operand[0]);
     return CLI_OK;
@@ -136,7 +136,7 @@ print_name(void *context, const char *name)
     const struct cli *cli = context;
 
     if (cli->json) {
-        (void)wi_json_print_names("stream", name, NULL);
+        (void)cli_json_print_names("stream", name, NULL);
     } else {
         printf("%s\n", name);
     }
@@ -152,11 +152,11 @@ ls(int argc, char **argv, struct cli *cli)
     enum weir_error error;
     int status;
 
-    if (!wi_arguments_parse(&command, argc, argv, cli, &a, &status)) {
+    if (!cli_arguments_parse(&command, argc, argv, cli, &a, &status)) {
         return status;
     }
     error = weir_stream_list(cli->env, cli->data, print_name, cli, &detail);
-    return error == WEIR_OK ? CLI_OK : wi_fail_error(error, &detail, cli->data);
+    return error == WEIR_OK ? CLI_OK : cli_fail_error(error, &detail, cli->data);
 }
 
 static int
@@ -171,11 +171,11 @@ describe(int argc, char **argv, struct cli *cli)
     struct cli_arguments a;
     int status;
 
-    if (!wi_arguments_parse(&command, argc, argv, cli, &a, &status) ||
-        !wi_stream_name_usable(command.name, a.operand[0], &status)) {
+    if (!cli_arguments_parse(&command, argc, argv, cli, &a, &status) ||
+        !cli_stream_name_usable(command.name, a.operand[0], &status)) {
         return status;
     }
-    return wi_stream_show(cli, a.operand[0], NULL);
+    return cli_stream_show(cli, a.operand[0], NULL);
 }
 
 static int
@@ -203,24 +203,24 @@ split(int argc, char **argv, struct cli *cli)
     enum weir_error error;
     int status;
 
-    if (!wi_arguments_parse(&command, argc, argv, cli, &a, &status) ||
-        !wi_stream_name_usable(command.name, a.operand[0], &status)) {
+    if (!cli_arguments_parse(&command, argc, argv, cli, &a, &status) ||
+        !cli_stream_name_usable(command.name, a.operand[0], &status)) {
         return status;
     }
-    if (a.value[AT] != NULL && weir_hash_key_parse(wi_str(a.value[AT]), &at) != WEIR_OK) {
-        return wi_usage(
+    if (a.value[AT] != NULL && weir_hash_key_parse(cli_str(a.value[AT]), &at) != WEIR_OK) {
+        return cli_usage(
             command.name, "--at '%s' is not a hash key: a number below 2^128", a.value[AT]);
     }
-    if (!wi_stream_use(cli, a.operand[0], NULL, &stream)) {
+    if (!cli_stream_use(cli, a.operand[0], NULL, &stream)) {
         return CLI_FAILED;
     }
     error =
-        weir_stream_split(stream, wi_str(a.operand[1]), a.value[AT] == NULL ? NULL : &at, &detail);
+        weir_stream_split(stream, cli_str(a.operand[1]), a.value[AT] == NULL ? NULL : &at, &detail);
     weir_stream_close(stream);
     if (error != WEIR_OK) {
-        return wi_fail_shard(cli, error, &detail, a.operand[0], a.operand[1]);
+        return cli_fail_shard(cli, error, &detail, a.operand[0], a.operand[1]);
     }
-    return wi_stream_show(cli, a.operand[0], "split a shard of");
+    return cli_stream_show(cli, a.operand[0], "split a shard of");
 }
 
 static int
@@ -238,21 +238,21 @@ merge(int argc, char **argv, struct cli *cli)
     enum weir_error error;
     int status;
 
-    if (!wi_arguments_parse(&command, argc, argv, cli, &a, &status) ||
-        !wi_stream_name_usable(command.name, a.operand[0], &status)) {
+    if (!cli_arguments_parse(&command, argc, argv, cli, &a, &status) ||
+        !cli_stream_name_usable(command.name, a.operand[0], &status)) {
         return status;
     }
-    if (!wi_stream_use(cli, a.operand[0], NULL, &stream)) {
+    if (!cli_stream_use(cli, a.operand[0], NULL, &stream)) {
         return CLI_FAILED;
     }
-    error = weir_stream_merge(stream, wi_str(a.operand[1]), wi_str(a.operand[2]), &detail);
+    error = weir_stream_merge(stream, cli_str(a.operand[1]), cli_str(a.operand[2]), &detail);
     weir_stream_close(stream);
     if (error != WEIR_OK) {
         char both[2 * WEIR_NAME_SIZE];
         (void)snprintf(both, sizeof both, "%s' or '%s", a.operand[1], a.operand[2]);
-        return wi_fail_shard(cli, error, &detail, a.operand[0], both);
+        return cli_fail_shard(cli, error, &detail, a.operand[0], both);
     }
-    return wi_stream_show(cli, a.operand[0], "merged shards of");
+    return cli_stream_show(cli, a.operand[0], "merged shards of");
 }
 
 static int
@@ -281,26 +281,26 @@ scale(int argc, char **argv, struct cli *cli)
     enum weir_error error;
     int status;
 
-    if (!wi_arguments_parse(&command, argc, argv, cli, &a, &status) ||
-        !wi_stream_name_usable(command.name, a.operand[0], &status)) {
+    if (!cli_arguments_parse(&command, argc, argv, cli, &a, &status) ||
+        !cli_stream_name_usable(command.name, a.operand[0], &status)) {
         return status;
     }
     if (a.value[SCALE_SHARDS] == NULL) {
-        return wi_usage(command.name, "--shards N is missing");
+        return cli_usage(command.name, "--shards N is missing");
     }
-    if (!wi_parse_shard_count(a.value[SCALE_SHARDS], &shards)) {
-        return wi_usage(
+    if (!cli_parse_shard_count(a.value[SCALE_SHARDS], &shards)) {
+        return cli_usage(
             command.name, "--shards '%s' is not a number from 1 to 10000", a.value[SCALE_SHARDS]);
     }
-    if (!wi_stream_use(cli, a.operand[0], NULL, &stream)) {
+    if (!cli_stream_use(cli, a.operand[0], NULL, &stream)) {
         return CLI_FAILED;
     }
     error = weir_stream_scale(stream, shards, &detail);
     weir_stream_close(stream);
     if (error != WEIR_OK) {
-        return wi_fail_stream(cli, error, &detail, a.operand[0]);
+        return cli_fail_stream(cli, error, &detail, a.operand[0]);
     }
-    return wi_stream_show(cli, a.operand[0], "scaled");
+    return cli_stream_show(cli, a.operand[0], "scaled");
 }
 
 int
@@ -323,5 +323,5 @@ wi_cmd_stream(int argc, char **argv, struct cli *cli)
         .count = sizeof members / sizeof *members,
     };
 
-    return wi_group_run(&group, argc, argv, cli);
+    return cli_group_run(&group, argc, argv, cli);
 }

@@ -90,7 +90,7 @@ set_option(struct weir_worker_options *options, const struct cli_option *option,
     if (weir_worker_option_set(options, name, value, &detail) == WEIR_OK) {
         return CLI_OK;
     }
-    return wi_usage(
+    return cli_usage(
         worker_command.name,
         "--%s '%s' is not allowed%s%s",
         option->name,
@@ -106,17 +106,17 @@ parse_names(const struct cli_arguments *a)
     const char *command = worker_command.name;
 
     if (a->value[APP] == NULL || a->value[STREAM] == NULL) {
-        return wi_usage(
+        return cli_usage(
             command, "--%s is missing", a->value[APP] == NULL ? "app APP" : "stream NAME");
     }
     if (a->value[PRINT] == NULL) {
-        return wi_usage(
+        return cli_usage(
             command, "--print is missing: it is what this worker can do; others are written in C");
     }
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *name = a->value[names[i]];
-        if (name != NULL && weir_name_check(wi_str(name)) != WEIR_OK) {
-            return wi_usage(
+        if (name != NULL && weir_name_check(cli_str(name)) != WEIR_OK) {
+            return cli_usage(
                 command,
                 "--%s '%s' is no name: use 1 to 128 letters, digits, '_', '.', '-'",
                 options_table[names[i]].name,
@@ -139,7 +139,7 @@ parse_log_level(const char *text, enum weir_log_level *ret)
             return CLI_OK;
         }
     }
-    return wi_usage(
+    return cli_usage(
         worker_command.name, "--log-level '%s' is none of error, warn, info, debug", text);
 }
 
@@ -152,15 +152,15 @@ parse(const struct cli_arguments *a, struct weir_worker_options *options, struct
     options->stream = a->value[STREAM];
     options->worker_id = a->value[ID];
     if (status == CLI_OK) {
-        (void)wi_stream_name_usable(worker_command.name, a->value[STREAM], &status);
+        (void)cli_stream_name_usable(worker_command.name, a->value[STREAM], &status);
     }
     if (status == CLI_OK && a->value[LOG_LEVEL] != NULL) {
         status = parse_log_level(a->value[LOG_LEVEL], &env->logger.level);
     }
     if (status == CLI_OK && a->value[FROM] != NULL &&
-        (weir_position_parse(wi_str(a->value[FROM]), &options->initial_position) != WEIR_OK ||
+        (weir_position_parse(cli_str(a->value[FROM]), &options->initial_position) != WEIR_OK ||
          options->initial_position.type == WEIR_SHARD_END)) {
-        status = wi_usage(
+        status = cli_usage(
             worker_command.name,
             "--from '%s' is no position: TRIM_HORIZON, LATEST, AT_TIMESTAMP:t",
             a->value[FROM]);
@@ -181,10 +181,10 @@ fail_print(int error_number)
 {
     char text[OPTION_NAME_SIZE];
 
-    return wi_fail(
+    return cli_fail(
         "cannot write to stdout: %s: the worker stopped; what is not printed is not checkpointed "
         "and comes again",
-        wi_errno_text(error_number, text, sizeof text));
+        cli_errno_text(error_number, text, sizeof text));
 }
 
 static int
@@ -195,16 +195,16 @@ fail_worker(
     const struct weir_detail *detail)
 {
     if (error == WEIR_ENOTFOUND) {
-        return wi_fail_stream(cli, error, detail, options->stream);
+        return cli_fail_stream(cli, error, detail, options->stream);
     }
     if (error == WEIR_ECANCELED) {
-        return wi_fail(
+        return cli_fail(
             "the worker was aborted before it had handed over its shards: others take them");
     }
     if (error == WEIR_EINVAL && *detail->text != '\0') {
-        return wi_usage(worker_command.name, "%s", detail->text);
+        return cli_usage(worker_command.name, "%s", detail->text);
     }
-    return wi_fail_error(error, detail, "worker");
+    return cli_fail_error(error, detail, "worker");
 }
 
 static int
@@ -216,8 +216,8 @@ run(const struct cli *cli, const struct weir_env *env, const struct weir_worker_
     enum weir_error error;
     int status = CLI_OK;
 
-    if (!wi_print_processor_init(&print, STDOUT_FILENO, &processor)) {
-        return wi_fail_error(WEIR_ENOMEM, NULL, "worker");
+    if (!cli_print_processor_init(&print, STDOUT_FILENO, &processor)) {
+        return cli_fail_error(WEIR_ENOMEM, NULL, "worker");
     }
     error = weir_worker_new(env, options, &processor, &print.worker, &detail);
     if (error == WEIR_OK) {
@@ -229,7 +229,7 @@ run(const struct cli *cli, const struct weir_env *env, const struct weir_worker_
     } else if (error != WEIR_OK) {
         status = fail_worker(cli, options, error, &detail);
     }
-    wi_print_processor_close(&print);
+    cli_print_processor_close(&print);
     return status;
 }
 
@@ -241,7 +241,7 @@ wi_cmd_worker(int argc, char **argv, struct cli *cli)
     struct cli_arguments a;
     int status;
 
-    if (!wi_arguments_parse(&worker_command, argc, argv, cli, &a, &status)) {
+    if (!cli_arguments_parse(&worker_command, argc, argv, cli, &a, &status)) {
         return status;
     }
     status = parse(&a, &options, &env);

@@ -6,9 +6,9 @@
 
 /*
  * Each command gets its own words: argv[0] is the last word of its name ("put", "create"). --data,
- * --json and --help may stand anywhere behind; wi_arguments_parse() reads them. The exit status is
- * CLI_OK, CLI_FAILED or CLI_USAGE; a command that fails has written its one line with wi_fail() or
- * wi_usage() before it returns.
+ * --json and --help may stand anywhere behind; cli_arguments_parse() reads them. The exit status is
+ * CLI_OK, CLI_FAILED or CLI_USAGE; a command that fails has written its one line with cli_fail() or
+ * cli_usage() before it returns.
  */
 int wi_cmd_stream(int argc, char **argv, struct cli *cli);
 int wi_cmd_put(int argc, char **argv, struct cli *cli);

@@ -8,7 +8,7 @@
 #define MEMBERS_MAX 16
 
 void
-wi_group_help(const struct cli_group *group)
+cli_group_help(const struct cli_group *group)
 {
     printf(
         "Usage: weir %s%sCOMMAND [options]\n\n%s\n\nCommands:\n",
@@ -22,7 +22,7 @@ wi_group_help(const struct cli_group *group)
 }
 
 const struct cli_member *
-wi_group_find(const struct cli_group *group, const char *name)
+cli_group_find(const struct cli_group *group, const char *name)
 {
     const char *names[MEMBERS_MAX];
     const char *nearest;
@@ -33,9 +33,9 @@ wi_group_find(const struct cli_group *group, const char *name)
         }
         names[i] = group->members[i].name;
     }
-    nearest = wi_nearest(name, names, group->count);
+    nearest = cli_nearest(name, names, group->count);
     if (nearest != NULL) {
-        (void)wi_usage(
+        (void)cli_usage(
             group->name,
             "unknown command '%s': did you mean `weir %s%s%s`?",
             name,
@@ -43,7 +43,7 @@ wi_group_find(const struct cli_group *group, const char *name)
             *group->name == '\0' ? "" : " ",
             nearest);
     } else {
-        (void)wi_usage(group->name, "unknown command '%s'", name);
+        (void)cli_usage(group->name, "unknown command '%s'", name);
     }
     return NULL;
 }
@@ -64,17 +64,17 @@ leading_option(const struct cli_group *group, int argc, char **argv, struct cli 
     } else if (strncmp(word, "--data=", strlen("--data=")) == 0) {
         data = word + strlen("--data=");
     } else if (strcmp(word, "--data") != 0) {
-        return wi_usage(group->name, "unknown option '%s' before the command", word);
+        return cli_usage(group->name, "unknown option '%s' before the command", word);
     }
     if (data == NULL || *data == '\0') {
-        return wi_usage(group->name, "--data needs the name of a directory");
+        return cli_usage(group->name, "--data needs the name of a directory");
     }
     cli->data = data;
     return CLI_OK;
 }
 
 int
-wi_group_run(const struct cli_group *group, int argc, char **argv, struct cli *cli)
+cli_group_run(const struct cli_group *group, int argc, char **argv, struct cli *cli)
 {
     const struct cli_member *member;
     int at = 1;
@@ -82,7 +82,7 @@ wi_group_run(const struct cli_group *group, int argc, char **argv, struct cli *c
     for (; at < argc && argv[at][0] == '-'; at++) {
         int status;
         if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
-            wi_group_help(group);
+            cli_group_help(group);
             return CLI_OK;
         }
         status = leading_option(group, argc, argv, cli, &at);
@@ -91,8 +91,8 @@ wi_group_run(const struct cli_group *group, int argc, char **argv, struct cli *c
         }
     }
     if (at >= argc) {
-        return wi_usage(group->name, "a command is missing, such as '%s'", group->members[0].name);
+        return cli_usage(group->name, "a command is missing, such as '%s'", group->members[0].name);
     }
-    member = wi_group_find(group, argv[at]);
+    member = cli_group_find(group, argv[at]);
     return member == NULL ? CLI_USAGE : member->run(argc - at, argv + at, cli);
 }

@@ -15,7 +15,7 @@
 #define PADDING 64
 
 void
-wi_json_line_free(struct json_line *line)
+cli_json_line_free(struct json_line *line)
 {
     free(line->data);
     *line = (struct json_line){.data = NULL};
@@ -49,7 +49,7 @@ reserve(struct json_line *line, size_t more)
 }
 
 void
-wi_json_line_raw(struct json_line *line, const void *data, size_t length)
+cli_json_line_raw(struct json_line *line, const void *data, size_t length)
 {
     char *out = reserve(line, length);
 
@@ -62,7 +62,7 @@ wi_json_line_raw(struct json_line *line, const void *data, size_t length)
 static void
 add(struct json_line *line, const char *text)
 {
-    wi_json_line_raw(line, text, strlen(text));
+    cli_json_line_raw(line, text, strlen(text));
 }
 
 static void
@@ -75,7 +75,7 @@ add_number(struct json_line *line, uint64_t value)
         digits[--at] = (char)('0' + value % 10);
         value /= 10;
     } while (value != 0);
-    wi_json_line_raw(line, digits + at, sizeof digits - at);
+    cli_json_line_raw(line, digits + at, sizeof digits - at);
 }
 
 /* Numbers that a double cannot hold exactly are strings. */
@@ -123,7 +123,7 @@ needs_escape(unsigned char c)
 }
 
 void
-wi_json_line_text(struct json_line *line, struct weir_str text)
+cli_json_line_text(struct json_line *line, struct weir_str text)
 {
     char *start = text.length > SIZE_MAX / ESCAPED_MAX / 4
                       ? reserve(line, SIZE_MAX)
@@ -176,7 +176,7 @@ utf8_length(const unsigned char *p, size_t left)
 }
 
 bool
-wi_json_is_text(struct weir_bytes data)
+cli_json_is_text(struct weir_bytes data)
 {
     const unsigned char *p = data.data;
     size_t i = 0;
@@ -226,20 +226,20 @@ add_base64(struct json_line *line, struct weir_bytes data)
 static void
 add_bytes(struct json_line *line, const char *name, struct weir_bytes data)
 {
-    const bool text = wi_json_is_text(data);
+    const bool text = cli_json_is_text(data);
 
     add(line, ",\"");
     add(line, name);
     add(line, text ? "\":" : "_base64\":");
     if (text) {
-        wi_json_line_text(line, (struct weir_str){data.data, data.length});
+        cli_json_line_text(line, (struct weir_str){data.data, data.length});
     } else {
         add_base64(line, data);
     }
 }
 
 void
-wi_json_line_record(
+cli_json_line_record(
     struct json_line *line,
     const char *stream,
     const char *shard_id,

@@ -27,27 +27,27 @@ struct json_delivery {
 };
 
 /** Free the bytes; the line is empty then. */
-void wi_json_line_free(struct json_line *line);
+void cli_json_line_free(struct json_line *line);
 
 /** Append bytes as they are. */
-void wi_json_line_raw(struct json_line *line, const void *data, size_t length);
+void cli_json_line_raw(struct json_line *line, const void *data, size_t length);
 
 /** Append a string in quotes, escaped. `text` is UTF-8. */
-void wi_json_line_text(struct json_line *line, struct weir_str text);
+void cli_json_line_text(struct json_line *line, struct weir_str text);
 
 /**
  * Append one record and a newline. Data is text ("data") if it is UTF-8 without control characters
  * other than tab, line feed and carriage return; else "data_base64". The key is treated alike.
  * @param delivery NULL for `get`
  */
-void wi_json_line_record(
+void cli_json_line_record(
     struct json_line *line,
     const char *stream,
     const char *shard_id,
     const struct weir_record *record,
     const struct json_delivery *delivery);
 
-/** Whether `data` is shown as text; see wi_json_line_record(). */
-bool wi_json_is_text(struct weir_bytes data);
+/** Whether `data` is shown as text; see cli_json_line_record(). */
+bool cli_json_is_text(struct weir_bytes data);
 
 #endif

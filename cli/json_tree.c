@@ -12,7 +12,7 @@
 #define EXACT_MAX (INT64_C(1) << 53)
 
 bool
-wi_json_add_integer(cJSON *object, const char *name, int64_t value)
+cli_json_add_integer(cJSON *object, const char *name, int64_t value)
 {
     char text[CLI_VALUE_SIZE];
 
@@ -24,7 +24,7 @@ wi_json_add_integer(cJSON *object, const char *name, int64_t value)
 }
 
 bool
-wi_json_append_string(cJSON *array, const char *text)
+cli_json_append_string(cJSON *array, const char *text)
 {
     cJSON *item = cJSON_CreateString(text);
 
@@ -36,7 +36,7 @@ wi_json_append_string(cJSON *array, const char *text)
 }
 
 cJSON *
-wi_json_append_object(cJSON *array)
+cli_json_append_object(cJSON *array)
 {
     cJSON *item = cJSON_CreateObject();
 
@@ -48,13 +48,13 @@ wi_json_append_object(cJSON *array)
 }
 
 int
-wi_json_print(cJSON *root, bool whole)
+cli_json_print(cJSON *root, bool whole)
 {
     char *text = whole ? cJSON_PrintUnformatted(root) : NULL;
 
     cJSON_Delete(root);
     if (text == NULL) {
-        return wi_fail_error(WEIR_ENOMEM, NULL, "--json");
+        return cli_fail_error(WEIR_ENOMEM, NULL, "--json");
     }
     printf("%s\n", text);
     cJSON_free(text);
@@ -62,11 +62,11 @@ wi_json_print(cJSON *root, bool whole)
 }
 
 int
-wi_json_print_names(const char *key, const char *name, const char *done)
+cli_json_print_names(const char *key, const char *name, const char *done)
 {
     cJSON *root = cJSON_CreateObject();
     const bool whole = cJSON_AddStringToObject(root, key, name) != NULL &&
                        (done == NULL || cJSON_AddTrueToObject(root, done) != NULL);
 
-    return wi_json_print(root, whole);
+    return cli_json_print(root, whole);
 }

@@ -11,7 +11,7 @@
 #define CAPACITY_FIRST ((size_t)1 << 20)
 
 bool
-wi_lines_open(struct line_reader *reader, int fd, size_t line_max)
+cli_lines_open(struct line_reader *reader, int fd, size_t line_max)
 {
     *reader = (struct line_reader){.fd = fd, .line_max = line_max};
     reader->buffer = malloc(CAPACITY_FIRST);
@@ -20,7 +20,7 @@ wi_lines_open(struct line_reader *reader, int fd, size_t line_max)
 }
 
 void
-wi_lines_close(struct line_reader *reader)
+cli_lines_close(struct line_reader *reader)
 {
     free(reader->buffer);
     reader->buffer = NULL;
@@ -44,7 +44,7 @@ take_line(struct line_reader *reader, size_t end, size_t next, struct weir_bytes
 }
 
 enum line_found
-wi_lines_next(struct line_reader *reader, struct weir_bytes *ret)
+cli_lines_next(struct line_reader *reader, struct weir_bytes *ret)
 {
     const char *newline =
         memchr(reader->buffer + reader->scanned, '\n', reader->end - reader->scanned);
@@ -65,7 +65,7 @@ wi_lines_next(struct line_reader *reader, struct weir_bytes *ret)
 }
 
 bool
-wi_lines_ready(const struct line_reader *reader)
+cli_lines_ready(const struct line_reader *reader)
 {
     struct pollfd input = {.fd = reader->fd, .events = POLLIN};
 
@@ -109,7 +109,7 @@ make_room(struct line_reader *reader)
 }
 
 int
-wi_lines_fill(struct line_reader *reader)
+cli_lines_fill(struct line_reader *reader)
 {
     ssize_t length;
 

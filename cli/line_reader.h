@@ -7,15 +7,15 @@
 
 #include <weir/types.h>
 
-/** What wi_lines_next() found. */
+/** What cli_lines_next() found. */
 enum line_found {
-    LINE_WHOLE,    /**< a line; its bytes are valid until wi_lines_fill() */
+    LINE_WHOLE,    /**< a line; its bytes are valid until cli_lines_fill() */
     LINE_TOO_LONG, /**< a line above line_max; it has been skipped */
-    LINE_MORE,     /**< nothing more in memory: call wi_lines_fill() */
+    LINE_MORE,     /**< nothing more in memory: call cli_lines_fill() */
     LINE_END       /**< the input is over */
 };
 
-/** Reader of one file; wi_lines_open() fills it. */
+/** Reader of one file; cli_lines_open() fills it. */
 struct line_reader {
     int fd;
     size_t line_max; /**< longest line in bytes */
@@ -29,21 +29,21 @@ struct line_reader {
 };
 
 /** False if memory runs out. */
-bool wi_lines_open(struct line_reader *reader, int fd, size_t line_max);
+bool cli_lines_open(struct line_reader *reader, int fd, size_t line_max);
 
 /** Free the memory. */
-void wi_lines_close(struct line_reader *reader);
+void cli_lines_close(struct line_reader *reader);
 
 /** The next line of what has been read, without its newline. */
-enum line_found wi_lines_next(struct line_reader *reader, struct weir_bytes *ret);
+enum line_found cli_lines_next(struct line_reader *reader, struct weir_bytes *ret);
 
-/** Whether wi_lines_fill() would find input at once, and leave the lines returned so far alone. */
-bool wi_lines_ready(const struct line_reader *reader);
+/** Whether cli_lines_fill() would find input at once, and leave the lines returned so far alone. */
+bool cli_lines_ready(const struct line_reader *reader);
 
 /**
  * Read once; blocks until there is something. Lines returned so far are gone.
  * @return 0, or an errno value
  */
-int wi_lines_fill(struct line_reader *reader);
+int cli_lines_fill(struct line_reader *reader);
 
 #endif

@@ -56,7 +56,7 @@ cmd_version(int argc, char **argv, struct cli *cli)
     struct cli_arguments arguments;
     int status;
 
-    if (!wi_arguments_parse(&command, argc, argv, cli, &arguments, &status)) {
+    if (!cli_arguments_parse(&command, argc, argv, cli, &arguments, &status)) {
         return status;
     }
     if (cli->json) {
@@ -74,10 +74,10 @@ cmd_help(int argc, char **argv, struct cli *cli)
     const struct cli_member *command;
 
     if (argc < 2 || argv[1][0] == '-' || strcmp(argv[1], "help") == 0) {
-        wi_group_help(&program);
+        cli_group_help(&program);
         return CLI_OK;
     }
-    command = wi_group_find(&program, argv[1]);
+    command = cli_group_find(&program, argv[1]);
     if (command == NULL) {
         return CLI_USAGE;
     }
@@ -95,7 +95,7 @@ run(int argc, char **argv, struct cli *cli)
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         return cmd_version(1, argv, cli);
     }
-    return wi_group_run(&program, argc, argv, cli);
+    return cli_group_run(&program, argc, argv, cli);
 }
 
 /* A file opened later must not become stdout or stderr by accident: close(1) and a data file would
@@ -132,5 +132,5 @@ main(int argc, char **argv)
     if (!keep_standard_files() || sigaction(SIGPIPE, &ignore, NULL) != 0) {
         return CLI_FAILED;
     }
-    return wi_finish_stdout(run(argc, argv, &cli));
+    return cli_finish_stdout(run(argc, argv, &cli));
 }

@@ -21,7 +21,7 @@ note_stop(int signal_number)
 }
 
 void
-wi_stop_on_signals(void)
+cli_stop_on_signals(void)
 {
     struct sigaction action = {.sa_handler = note_stop};
 
@@ -30,13 +30,13 @@ wi_stop_on_signals(void)
 }
 
 bool
-wi_stopped(void)
+cli_stopped(void)
 {
     return stop_flag != 0;
 }
 
 int
-wi_write_all(int fd, const char *data, size_t length)
+cli_write_all(int fd, const char *data, size_t length)
 {
     while (length > 0) {
         const ssize_t written = write(fd, data, length);
@@ -49,7 +49,7 @@ wi_write_all(int fd, const char *data, size_t length)
         } else if (errno != EINTR) {
             return errno;
         }
-        if (length > 0 && wi_stopped()) {
+        if (length > 0 && cli_stopped()) {
             return EINTR;
         }
     }
@@ -78,7 +78,7 @@ whole_lines(const char *data, size_t length)
 }
 
 int
-wi_write_lines(int fd, const char *data, size_t length)
+cli_write_lines(int fd, const char *data, size_t length)
 {
     struct stat status;
 
@@ -87,11 +87,11 @@ wi_write_lines(int fd, const char *data, size_t length)
     }
     /* One write to a file is one piece, of any length. */
     if (S_ISREG(status.st_mode)) {
-        return wi_write_all(fd, data, length);
+        return cli_write_all(fd, data, length);
     }
     while (length > 0) {
         const size_t piece = whole_lines(data, length);
-        const int error = wi_write_all(fd, data, piece);
+        const int error = cli_write_all(fd, data, piece);
         if (error != 0) {
             return error;
         }
@@ -115,7 +115,7 @@ cell_text(const char *cell)
 }
 
 void
-wi_table_add(struct table *table, const char *const *cells)
+cli_table_add(struct table *table, const char *const *cells)
 {
     struct table_row *row;
     size_t size = 0;
@@ -168,7 +168,7 @@ widen(const struct table *table, const struct table_row *row, size_t *width)
 }
 
 bool
-wi_table_print(struct table *table)
+cli_table_print(struct table *table)
 {
     size_t width[TABLE_COLUMNS_MAX] = {0};
     const bool whole = !table->failed;

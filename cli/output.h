@@ -7,21 +7,21 @@
 
 /**
  * Write everything, however often write(2) has to be called.
- * @return 0, or an errno value: EPIPE if nobody reads any more, EINTR after wi_stopped()
+ * @return 0, or an errno value: EPIPE if nobody reads any more, EINTR after cli_stopped()
  */
-int wi_write_all(int fd, const char *data, size_t length);
+int cli_write_all(int fd, const char *data, size_t length);
 
 /**
  * The same for lines: each stays whole, also when several processes write to one pipe (as far as a
  * line fits into PIPE_BUF).
  */
-int wi_write_lines(int fd, const char *data, size_t length);
+int cli_write_lines(int fd, const char *data, size_t length);
 
 /** From now on SIGINT and SIGTERM set a flag and interrupt system calls. */
-void wi_stop_on_signals(void);
+void cli_stop_on_signals(void);
 
 /** Whether one of them came. */
-bool wi_stopped(void);
+bool cli_stopped(void);
 
 struct table_row;
 
@@ -36,9 +36,9 @@ struct table {
 };
 
 /** Add a row of `columns` cells, "" as "-"; the first one is the heading. */
-void wi_table_add(struct table *table, const char *const *cells);
+void cli_table_add(struct table *table, const char *const *cells);
 
 /** Print with two blanks between columns and free the rows. False: memory ran out. */
-bool wi_table_print(struct table *table);
+bool cli_table_print(struct table *table);
 
 #endif

@@ -67,7 +67,7 @@ print_lines(struct print_processor *print, const struct json_line *out)
 
     (void)pthread_mutex_lock(&print->lock);
     if (print->error == 0) {
-        print->error = out->failed ? ENOMEM : wi_write_lines(print->fd, out->data, out->length);
+        print->error = out->failed ? ENOMEM : cli_write_lines(print->fd, out->data, out->length);
     }
     error = print->error;
     (void)pthread_mutex_unlock(&print->lock);
@@ -99,7 +99,7 @@ process_records(
     shard->out.length = 0;
     for (size_t i = 0; i < input->count; i++) {
         if (!is_printed(shard, &input->records[i])) {
-            wi_json_line_record(
+            cli_json_line_record(
                 &shard->out, stream, shard->shard_id, &input->records[i], &delivery);
         }
     }
@@ -120,13 +120,13 @@ destroy(void *context, void *state)
 
     (void)context;
     if (shard != NULL) {
-        wi_json_line_free(&shard->out);
+        cli_json_line_free(&shard->out);
         free(shard);
     }
 }
 
 bool
-wi_print_processor_init(struct print_processor *print, int fd, struct weir_processor *ret)
+cli_print_processor_init(struct print_processor *print, int fd, struct weir_processor *ret)
 {
     struct weir_processor processor = WEIR_PROCESSOR_INIT;
 
@@ -143,7 +143,7 @@ wi_print_processor_init(struct print_processor *print, int fd, struct weir_proce
 }
 
 void
-wi_print_processor_close(struct print_processor *print)
+cli_print_processor_close(struct print_processor *print)
 {
     (void)pthread_mutex_destroy(&print->lock);
 }

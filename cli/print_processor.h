@@ -19,9 +19,9 @@ struct print_processor {
 };
 
 /** Prepare `print`, and fill `ret` with callbacks for it. False if the lock cannot be made. */
-bool wi_print_processor_init(struct print_processor *print, int fd, struct weir_processor *ret);
+bool cli_print_processor_init(struct print_processor *print, int fd, struct weir_processor *ret);
 
 /** Release the lock; the worker no longer runs. */
-void wi_print_processor_close(struct print_processor *print);
+void cli_print_processor_close(struct print_processor *print);
 
 #endif

@@ -30,7 +30,7 @@
 #define NS_PER_S  1e9
 
 bool
-wi_put_batch_open(struct put_batch *batch, const struct cli *cli, struct weir_stream *stream)
+cli_put_batch_open(struct put_batch *batch, const struct cli *cli, struct weir_stream *stream)
 {
     const struct weir_clock *clock = &cli->env->clock;
 
@@ -47,39 +47,39 @@ wi_put_batch_open(struct put_batch *batch, const struct cli *cli, struct weir_st
     batch->shown = batch->started;
     if (batch->items == NULL || batch->entries == NULL || batch->results == NULL ||
         batch->places == NULL) {
-        wi_put_batch_close(batch);
+        cli_put_batch_close(batch);
         return false;
     }
     return true;
 }
 
 void
-wi_put_batch_close(struct put_batch *batch)
+cli_put_batch_close(struct put_batch *batch)
 {
     free(batch->items);
     free(batch->entries);
     free(batch->results);
     free(batch->places);
-    wi_json_line_free(&batch->out);
+    cli_json_line_free(&batch->out);
     *batch = (struct put_batch){.cli = NULL};
 }
 
 void
-wi_put_batch_add(struct put_batch *batch, struct weir_str key, struct weir_bytes data)
+cli_put_batch_add(struct put_batch *batch, struct weir_str key, struct weir_bytes data)
 {
     batch->items[batch->count++] = (struct put_item){.entry = {.partition_key = key, .data = data}};
     batch->bytes += key.length + data.length;
 }
 
 void
-wi_put_batch_refuse(struct put_batch *batch, const char *reason)
+cli_put_batch_refuse(struct put_batch *batch, const char *reason)
 {
     batch->items[batch->count++] =
         (struct put_item){.result = {.error = WEIR_EINVAL}, .refusal = reason, .settled = true};
 }
 
 bool
-wi_put_batch_full(const struct put_batch *batch)
+cli_put_batch_full(const struct put_batch *batch)
 {
     return batch->count == PUT_BATCH_RECORDS || batch->bytes >= PUT_BATCH_BYTES;
 }
@@ -181,18 +181,18 @@ report_json(struct put_batch *batch, const struct put_item *item)
     char number[WEIR_SEQUENCE_NUMBER_SIZE];
 
     if (item->result.error == WEIR_OK) {
-        wi_json_line_raw(out, "{\"shard_id\":", 12);
-        wi_json_line_text(out, wi_str(item->result.shard_id));
-        wi_json_line_raw(out, ",\"sequence_number\":", 19);
+        cli_json_line_raw(out, "{\"shard_id\":", 12);
+        cli_json_line_text(out, cli_str(item->result.shard_id));
+        cli_json_line_raw(out, ",\"sequence_number\":", 19);
         (void)weir_sequence_number_format(&item->result.sequence_number, number);
-        wi_json_line_text(out, wi_str(number));
+        cli_json_line_text(out, cli_str(number));
     } else {
-        wi_json_line_raw(out, "{\"error\":", 9);
-        wi_json_line_text(out, wi_str(weir_error_name(item->result.error)));
-        wi_json_line_raw(out, ",\"message\":", 11);
-        wi_json_line_text(out, wi_str(refusal_of(item)));
+        cli_json_line_raw(out, "{\"error\":", 9);
+        cli_json_line_text(out, cli_str(weir_error_name(item->result.error)));
+        cli_json_line_raw(out, ",\"message\":", 11);
+        cli_json_line_text(out, cli_str(refusal_of(item)));
     }
-    wi_json_line_raw(out, "}\n", 2);
+    cli_json_line_raw(out, "}\n", 2);
 }
 
 /* Tell what became of each line, in order; without --json only if `each`. 0, or the errno value of
@@ -210,15 +210,16 @@ report(struct put_batch *batch, bool each)
         if (batch->cli->json) {
             report_json(batch, item);
         } else if (!accepted && each) {
-            (void)wi_fail(
+            (void)cli_fail(
                 "line %llu was not put: %s",
                 (unsigned long long)batch->lines + i + 1,
                 refusal_of(item));
         }
     }
     if (batch->cli->json) {
-        error = batch->out.failed ? ENOMEM
-                                  : wi_write_all(STDOUT_FILENO, batch->out.data, batch->out.length);
+        error = batch->out.failed
+                    ? ENOMEM
+                    : cli_write_all(STDOUT_FILENO, batch->out.data, batch->out.length);
         batch->out.length = 0;
     }
     batch->lines += batch->count;
@@ -243,7 +244,7 @@ show_progress(struct put_batch *batch)
 
     if (batch->terminal && t.ns - batch->shown.ns >= PROGRESS_NS) {
         batch->shown = t;
-        (void)fprintf(stderr, "\r%s records", wi_format_count(batch->accepted, count));
+        (void)fprintf(stderr, "\r%s records", cli_format_count(batch->accepted, count));
     }
 }
 
@@ -255,18 +256,18 @@ fail_rest(const struct put_batch *batch, enum weir_error error, const struct wei
     const char *name = weir_stream_name(batch->stream);
 
     if (error == WEIR_ENOTFOUND) {
-        (void)wi_fail_stream(batch->cli, error, detail, name);
+        (void)cli_fail_stream(batch->cli, error, detail, name);
         return;
     }
-    (void)wi_fail(
+    (void)cli_fail(
         "%s; put so far: %s of %s lines",
         detail->text[0] == '\0' ? weir_error_text(error) : detail->text,
-        wi_format_count(batch->accepted, text),
-        wi_format_count(batch->lines, (char[CLI_VALUE_SIZE]){""}));
+        cli_format_count(batch->accepted, text),
+        cli_format_count(batch->lines, (char[CLI_VALUE_SIZE]){""}));
 }
 
 bool
-wi_put_batch_flush(struct put_batch *batch)
+cli_put_batch_flush(struct put_batch *batch)
 {
     struct weir_detail detail = {""};
     enum weir_error error;
@@ -287,7 +288,7 @@ wi_put_batch_flush(struct put_batch *batch)
         return false;
     }
     if (write_error != 0) {
-        (void)wi_fail_stdout(write_error);
+        (void)cli_fail_stdout(write_error);
         return false;
     }
     show_progress(batch);
@@ -295,7 +296,7 @@ wi_put_batch_flush(struct put_batch *batch)
 }
 
 int
-wi_put_batch_summary(struct put_batch *batch)
+cli_put_batch_summary(struct put_batch *batch)
 {
     char accepted[CLI_VALUE_SIZE];
     char refused[CLI_VALUE_SIZE];
@@ -304,17 +305,17 @@ wi_put_batch_summary(struct put_batch *batch)
         (void)fprintf(
             stderr,
             "\r%s records in %.1f s\n",
-            wi_format_count(batch->accepted, accepted),
+            cli_format_count(batch->accepted, accepted),
             (double)(now(batch).ns - batch->started.ns) / NS_PER_S);
     }
     if (batch->refused == 0) {
         return CLI_OK;
     }
     if (batch->cli->json) {
-        return wi_fail(
+        return cli_fail(
             "%s of %s records were refused: the lines with \"error\" say why",
-            wi_format_count(batch->refused, refused),
-            wi_format_count(batch->lines, accepted));
+            cli_format_count(batch->refused, refused),
+            cli_format_count(batch->lines, accepted));
     }
     return CLI_FAILED;
 }

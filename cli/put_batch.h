@@ -45,27 +45,27 @@ struct put_batch {
 };
 
 /** False if memory runs out. */
-bool wi_put_batch_open(struct put_batch *batch, const struct cli *cli, struct weir_stream *stream);
+bool cli_put_batch_open(struct put_batch *batch, const struct cli *cli, struct weir_stream *stream);
 
 /** Free the memory. */
-void wi_put_batch_close(struct put_batch *batch);
+void cli_put_batch_close(struct put_batch *batch);
 
 /** Add a record; its bytes must live until the next flush. The batch must not be full. */
-void wi_put_batch_add(struct put_batch *batch, struct weir_str key, struct weir_bytes data);
+void cli_put_batch_add(struct put_batch *batch, struct weir_str key, struct weir_bytes data);
 
 /** Add a line that cannot be put; `reason` is static. The batch must not be full. */
-void wi_put_batch_refuse(struct put_batch *batch, const char *reason);
+void cli_put_batch_refuse(struct put_batch *batch, const char *reason);
 
 /** Whether it has to be flushed before more is added. */
-bool wi_put_batch_full(const struct put_batch *batch);
+bool cli_put_batch_full(const struct put_batch *batch);
 
 /**
  * Put what is there, throttled records again and again, and report each line in order.
  * @return false after a line on stderr: nothing more can be put
  */
-bool wi_put_batch_flush(struct put_batch *batch);
+bool cli_put_batch_flush(struct put_batch *batch);
 
 /** The last word: exit status, and a summary if stderr is a terminal. */
-int wi_put_batch_summary(struct put_batch *batch);
+int cli_put_batch_summary(struct put_batch *batch);
 
 #endif

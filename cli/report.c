@@ -30,7 +30,7 @@ write_line(const char *prefix, const char *format, va_list arguments)
 }
 
 int
-wi_fail(const char *format, ...)
+cli_fail(const char *format, ...)
 {
     va_list arguments;
 
@@ -41,7 +41,7 @@ wi_fail(const char *format, ...)
 }
 
 int
-wi_usage(const char *command, const char *format, ...)
+cli_usage(const char *command, const char *format, ...)
 {
     char text[LINE_SIZE / 2];
     va_list arguments;
@@ -49,7 +49,7 @@ wi_usage(const char *command, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    (void)wi_fail(
+    (void)cli_fail(
         "%s%s%s (see `weir%s%s --help`)",
         command,
         *command == '\0' ? "" : ": ",
@@ -60,7 +60,7 @@ wi_usage(const char *command, const char *format, ...)
 }
 
 void
-wi_warn(const char *format, ...)
+cli_warn(const char *format, ...)
 {
     va_list arguments;
 
@@ -70,16 +70,16 @@ wi_warn(const char *format, ...)
 }
 
 int
-wi_fail_error(enum weir_error error, const struct weir_detail *detail, const char *what)
+cli_fail_error(enum weir_error error, const struct weir_detail *detail, const char *what)
 {
     if (detail != NULL && detail->text[0] != '\0') {
-        return wi_fail("%s", detail->text);
+        return cli_fail("%s", detail->text);
     }
-    return wi_fail("%s: %s (%s)", what, weir_error_text(error), weir_error_name(error));
+    return cli_fail("%s: %s (%s)", what, weir_error_text(error), weir_error_name(error));
 }
 
 int
-wi_fail_stream(
+cli_fail_stream(
     const struct cli *cli,
     enum weir_error error,
     const struct weir_detail *detail,
@@ -89,28 +89,28 @@ wi_fail_stream(
     const char *name = strncmp(stream, "weir:", 5) == 0 ? stream + 5 : stream;
 
     if (error == WEIR_ENOTFOUND) {
-        return wi_fail(
+        return cli_fail(
             "stream '%s' does not exist in %s: create it with `weir stream create %s`",
             name,
             cli->data,
             name);
     }
     (void)snprintf(what, sizeof what, "stream '%s' in %s", name, cli->data);
-    return wi_fail_error(error, detail, what);
+    return cli_fail_error(error, detail, what);
 }
 
 int
-wi_fail_stdout(int error_number)
+cli_fail_stdout(int error_number)
 {
     char text[ERRNO_SIZE];
 
-    return wi_fail(
+    return cli_fail(
         "cannot write to stdout: %s: the output is not complete",
-        wi_errno_text(error_number, text, sizeof text));
+        cli_errno_text(error_number, text, sizeof text));
 }
 
 const char *
-wi_errno_text(int error_number, char *text, size_t size)
+cli_errno_text(int error_number, char *text, size_t size)
 {
     if (strerror_r(error_number, text, size) != 0) {
         (void)snprintf(text, size, "error %d", error_number);
@@ -119,12 +119,12 @@ wi_errno_text(int error_number, char *text, size_t size)
 }
 
 int
-wi_finish_stdout(int status)
+cli_finish_stdout(int status)
 {
     errno = 0;
     if (fflush(stdout) == 0 && ferror(stdout) == 0) {
         return status;
     }
     /* Whoever closed the pipe has seen enough. */
-    return errno == EPIPE ? status : wi_fail_stdout(errno == 0 ? EIO : errno);
+    return errno == EPIPE ? status : cli_fail_stdout(errno == 0 ? EIO : errno);
 }

@@ -16,7 +16,7 @@ compare_ids(const void *a, const void *b)
 }
 
 void
-wi_shard_readers_free(struct shard_readers *readers)
+cli_shard_readers_free(struct shard_readers *readers)
 {
     struct shard_reader *next;
 
@@ -29,7 +29,7 @@ wi_shard_readers_free(struct shard_readers *readers)
 }
 
 struct shard_reader *
-wi_shard_readers_find(const struct shard_readers *readers, const char *shard_id)
+cli_shard_readers_find(const struct shard_readers *readers, const char *shard_id)
 {
     struct shard_reader wanted;
     struct shard_reader *const *found;
@@ -43,7 +43,7 @@ wi_shard_readers_find(const struct shard_readers *readers, const char *shard_id)
 }
 
 bool
-wi_shard_readers_add(
+cli_shard_readers_add(
     struct shard_readers *readers, const struct weir_shard *shard, const struct weir_position *from)
 {
     struct shard_reader *reader = calloc(1, sizeof *reader);
@@ -54,7 +54,7 @@ wi_shard_readers_add(
     memcpy(reader->shard_id, shard->shard_id, sizeof reader->shard_id);
     reader->position = *from;
     for (size_t i = 0; i < WEIR_PARENTS_MAX; i++) {
-        reader->parents[i] = wi_shard_readers_find(readers, shard->parent_shard_ids[i]);
+        reader->parents[i] = cli_shard_readers_find(readers, shard->parent_shard_ids[i]);
     }
     if (tsearch(reader, &readers->by_id, compare_ids) == NULL) {
         free(reader);
@@ -70,7 +70,7 @@ wi_shard_readers_add(
 }
 
 bool
-wi_shard_reader_may_read(const struct shard_reader *reader)
+cli_shard_reader_may_read(const struct shard_reader *reader)
 {
     if (reader->finished) {
         return false;

@@ -25,22 +25,22 @@ struct shard_readers {
 };
 
 /** Free the memory. */
-void wi_shard_readers_free(struct shard_readers *readers);
+void cli_shard_readers_free(struct shard_readers *readers);
 
 /** The reader of a shard, or NULL. */
-struct shard_reader *wi_shard_readers_find(
+struct shard_reader *cli_shard_readers_find(
     const struct shard_readers *readers, const char *shard_id);
 
 /**
  * Read one more shard from `from` on, after its parents that are read already.
  * @return false if memory runs out
  */
-bool wi_shard_readers_add(
+bool cli_shard_readers_add(
     struct shard_readers *readers,
     const struct weir_shard *shard,
     const struct weir_position *from);
 
 /** Whether its parents are finished, as far as they are read, and it is not. */
-bool wi_shard_reader_may_read(const struct shard_reader *reader);
+bool cli_shard_reader_may_read(const struct shard_reader *reader);
 
 #endif

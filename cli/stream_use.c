@@ -26,22 +26,22 @@ bare_name(const char *url)
 }
 
 bool
-wi_stream_name_usable(const char *command, const char *name, int *ret_status)
+cli_stream_name_usable(const char *command, const char *name, int *ret_status)
 {
-    if (weir_name_check(wi_str(bare_name(name))) == WEIR_OK) {
+    if (weir_name_check(cli_str(bare_name(name))) == WEIR_OK) {
         return true;
     }
-    *ret_status = wi_usage(
+    *ret_status = cli_usage(
         command, "'%s' is no stream name: use 1 to 128 letters, digits, '_', '.', '-'", name);
     return false;
 }
 
 bool
-wi_parse_shard_count(const char *text, uint32_t *ret)
+cli_parse_shard_count(const char *text, uint32_t *ret)
 {
     uint64_t number;
 
-    if (!wi_parse_count(text, SHARDS_MAX, &number) || number == 0) {
+    if (!cli_parse_count(text, SHARDS_MAX, &number) || number == 0) {
         return false;
     }
     *ret = (uint32_t)number;
@@ -49,7 +49,7 @@ wi_parse_shard_count(const char *text, uint32_t *ret)
 }
 
 bool
-wi_stream_use(
+cli_stream_use(
     const struct cli *cli,
     const char *name,
     const struct weir_stream_options *options,
@@ -60,13 +60,13 @@ wi_stream_use(
         weir_stream_open(cli->env, cli->data, name, options, ret, &detail);
 
     if (error != WEIR_OK) {
-        (void)wi_fail_stream(cli, error, &detail, name);
+        (void)cli_fail_stream(cli, error, &detail, name);
     }
     return error == WEIR_OK;
 }
 
 bool
-wi_stream_use_to_read(const struct cli *cli, const char *name, struct weir_stream **ret)
+cli_stream_use_to_read(const struct cli *cli, const char *name, struct weir_stream **ret)
 {
     struct weir_stream_options options = WEIR_STREAM_OPTIONS_INIT;
 
@@ -74,11 +74,11 @@ wi_stream_use_to_read(const struct cli *cli, const char *name, struct weir_strea
         return true;
     }
     options.read_only = true;
-    return wi_stream_use(cli, name, &options, ret);
+    return cli_stream_use(cli, name, &options, ret);
 }
 
 int
-wi_fail_shard(
+cli_fail_shard(
     const struct cli *cli,
     enum weir_error error,
     const struct weir_detail *detail,
@@ -86,13 +86,13 @@ wi_fail_shard(
     const char *shard_id)
 {
     if (error == WEIR_ENOTFOUND) {
-        return wi_fail(
+        return cli_fail(
             "shard '%s' does not exist in stream '%s': see `weir stream describe %s`",
             shard_id,
             stream,
             stream);
     }
-    return wi_fail_stream(cli, error, detail, stream);
+    return cli_fail_stream(cli, error, detail, stream);
 }
 
 static bool
@@ -111,7 +111,7 @@ add_shard(cJSON *shards, const struct weir_shard *shard)
     parents = cJSON_AddArrayToObject(object, "parent_shard_ids");
     for (size_t i = 0; i < WEIR_PARENTS_MAX; i++) {
         if (shard->parent_shard_ids[i][0] != '\0' &&
-            !wi_json_append_string(parents, shard->parent_shard_ids[i])) {
+            !cli_json_append_string(parents, shard->parent_shard_ids[i])) {
             return false;
         }
     }
@@ -136,7 +136,7 @@ show_json(const char *name, const struct weir_stream_description *description)
     cJSON *root = cJSON_CreateObject();
     cJSON *shards = NULL;
     bool whole = cJSON_AddStringToObject(root, "stream", name) != NULL &&
-                 wi_json_add_integer(root, "retention_ms", description->retention_ms);
+                 cli_json_add_integer(root, "retention_ms", description->retention_ms);
 
     if (whole) {
         shards = cJSON_AddArrayToObject(root, "shards");
@@ -145,7 +145,7 @@ show_json(const char *name, const struct weir_stream_description *description)
     for (size_t i = 0; whole && i < description->shard_count; i++) {
         whole = add_shard(shards, &description->shards[i]);
     }
-    return wi_json_print(root, whole);
+    return cli_json_print(root, whole);
 }
 
 /* The hash keys of a shard as a share of all. */
@@ -200,8 +200,8 @@ show_table(const char *name, const struct weir_stream_description *description)
         open,
         open == 1 ? "" : "s",
         description->shard_count - open,
-        wi_format_duration(description->retention_ms, retention));
-    wi_table_add(&table, heading);
+        cli_format_duration(description->retention_ms, retention));
+    cli_table_add(&table, heading);
     for (size_t i = 0; i < description->shard_count; i++) {
         const struct weir_shard *shard = &description->shards[i];
         char start[WEIR_HASH_KEY_SIZE];
@@ -210,7 +210,7 @@ show_table(const char *name, const struct weir_stream_description *description)
         char parents[PARENTS_SIZE];
         (void)weir_hash_key_format(shard->range.start, start);
         (void)weir_hash_key_format(shard->range.end, end);
-        wi_table_add(
+        cli_table_add(
             &table,
             (const char *const[]){shard->shard_id,
                                   shard->closed ? "closed" : "open",
@@ -219,11 +219,11 @@ show_table(const char *name, const struct weir_stream_description *description)
                                   end,
                                   parents_of(shard, parents)});
     }
-    return wi_table_print(&table) ? CLI_OK : wi_fail_error(WEIR_ENOMEM, NULL, name);
+    return cli_table_print(&table) ? CLI_OK : cli_fail_error(WEIR_ENOMEM, NULL, name);
 }
 
 int
-wi_stream_show(const struct cli *cli, const char *name, const char *done)
+cli_stream_show(const struct cli *cli, const char *name, const char *done)
 {
     struct weir_stream *stream;
     struct weir_stream_description description = {0};
@@ -231,12 +231,12 @@ wi_stream_show(const struct cli *cli, const char *name, const char *done)
     enum weir_error error;
     int status = CLI_OK;
 
-    if (!wi_stream_use_to_read(cli, name, &stream)) {
+    if (!cli_stream_use_to_read(cli, name, &stream)) {
         return CLI_FAILED;
     }
     error = weir_stream_describe(stream, &description, &detail);
     if (error != WEIR_OK) {
-        status = wi_fail_stream(cli, error, &detail, name);
+        status = cli_fail_stream(cli, error, &detail, name);
     } else if (cli->json) {
         status = show_json(weir_stream_name(stream), &description);
     } else if (done != NULL) {

@@ -77,7 +77,7 @@ parse_with_unit(
 }
 
 bool
-wi_parse_count(const char *text, uint64_t most, uint64_t *ret)
+cli_parse_count(const char *text, uint64_t most, uint64_t *ret)
 {
     uint64_t value;
     const char *end;
@@ -90,7 +90,7 @@ wi_parse_count(const char *text, uint64_t most, uint64_t *ret)
 }
 
 bool
-wi_parse_duration(const char *text, int64_t *ret_ms)
+cli_parse_duration(const char *text, int64_t *ret_ms)
 {
     uint64_t ms;
 
@@ -106,19 +106,19 @@ wi_parse_duration(const char *text, int64_t *ret_ms)
 }
 
 bool
-wi_parse_size(const char *text, uint64_t *ret_bytes)
+cli_parse_size(const char *text, uint64_t *ret_bytes)
 {
     return parse_with_unit(text, sizes, sizeof sizes / sizeof *sizes, UINT64_MAX, ret_bytes);
 }
 
 struct weir_str
-wi_str(const char *text)
+cli_str(const char *text)
 {
     return (struct weir_str){text, strlen(text)};
 }
 
 const char *
-wi_format_duration(int64_t ms, char text[CLI_VALUE_SIZE])
+cli_format_duration(int64_t ms, char text[CLI_VALUE_SIZE])
 {
     if (ms < MS_PER_SECOND) {
         (void)snprintf(text, CLI_VALUE_SIZE, "%lldms", (long long)ms);
@@ -140,7 +140,7 @@ wi_format_duration(int64_t ms, char text[CLI_VALUE_SIZE])
 }
 
 const char *
-wi_format_count(uint64_t count, char text[CLI_VALUE_SIZE])
+cli_format_count(uint64_t count, char text[CLI_VALUE_SIZE])
 {
     char digits[CLI_VALUE_SIZE];
     const int length = snprintf(digits, sizeof digits, "%llu", (unsigned long long)count);
@@ -157,7 +157,7 @@ wi_format_count(uint64_t count, char text[CLI_VALUE_SIZE])
 }
 
 const char *
-wi_format_checkpoint(const struct weir_position *position, char text[WEIR_POSITION_SIZE])
+cli_format_checkpoint(const struct weir_position *position, char text[WEIR_POSITION_SIZE])
 {
     size_t length;
 
