@@ -49,7 +49,7 @@ struct weir_hash_range {
 };
 
 /**
- * A sequence number: an unsigned integer of up to 77 decimal digits (Kinesis uses 56), most
+ * A sequence number: an unsigned integer of up to 78 decimal digits (Kinesis uses 56), most
  * significant word first. Compare with weir_sequence_number_compare(), never as text.
  */
 struct weir_sequence_number {
@@ -67,7 +67,7 @@ WEIR_API int weir_sequence_number_compare(
 WEIR_API size_t weir_sequence_number_format(
     const struct weir_sequence_number *number, char text[WEIR_SEQUENCE_NUMBER_SIZE]);
 
-/** Parse 1 to 77 decimal digits. WEIR_EINVAL for anything else or a value of 2^256 or more. */
+/** Parse 1 to 78 decimal digits. WEIR_EINVAL for anything else or a value of 2^256 or more. */
 WEIR_API WEIR_MUST_CHECK enum weir_error weir_sequence_number_parse(
     struct weir_str text, struct weir_sequence_number *ret);
 
@@ -112,7 +112,8 @@ struct weir_position {
 #define WEIR_POSITION_SIZE 128
 
 /**
- * Parse `TRIM_HORIZON`, `LATEST`, `SHARD_END`, `AT_SEQUENCE_NUMBER:n`, `AFTER_SEQUENCE_NUMBER:n`,
+ * Parse `TRIM_HORIZON`, `LATEST`, `SHARD_END`, `AT_SEQUENCE_NUMBER:n`, `AFTER_SEQUENCE_NUMBER:n`
+ * (both also with `:s` for a sub-sequence number),
  * `AT_TIMESTAMP:t` (RFC 3339 with offset or Z, or epoch seconds with optional fraction).
  * @return WEIR_OK, or WEIR_EINVAL for anything else
  */
