@@ -123,11 +123,16 @@ reopen_databases(struct wi_environment *environment)
 enum weir_error
 wi_environment_reopen(struct wi_environment *environment, unsigned mdb_flags)
 {
+    struct wi_data_file data;
     enum weir_error error;
 
     wi_environment_close_mdb(environment);
     environment->mdb_flags = mdb_flags;
-    error = wi_environment_open_mdb(environment, NULL);
+    /* LMDB would make a missing file anew, and empty. */
+    error = wi_data_file_check(environment->directory_fd, false, &data, NULL);
+    if (error == WEIR_OK) {
+        error = wi_environment_open_mdb(environment, NULL);
+    }
     if (error == WEIR_OK && reopen_databases(environment) != 0) {
         wi_environment_close_mdb(environment);
         error = WEIR_EIO;

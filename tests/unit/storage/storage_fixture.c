@@ -31,8 +31,8 @@ fixture_make(struct fixture *fixture)
 enum weir_error
 fixture_open(struct fixture *fixture)
 {
-    enum weir_error error = wi_storage_open(
-        weir_env_default(), &fixture->options, &fixture->storage, &fixture->detail);
+    enum weir_error error =
+        wi_storage_open(weir_env_default(), &fixture->options, &fixture->storage, &fixture->detail);
 
     if (error != WEIR_OK) {
         return error;

@@ -1,6 +1,4 @@
 /* What the kernel says about processes, and the text that names one process start. */
-#include "storage/process.h"
-
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/str.h"
+#include "storage/process.h"
 #include "tests/support/weir_test.h"
 
 static struct wi_process

@@ -1,6 +1,4 @@
 /* One process: opening, sharing, reading, writing, growing, waking. */
-#include "storage/storage.h"
-
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -11,6 +9,7 @@
 #include <weir/env.h>
 
 #include "storage/environment.h"
+#include "storage/storage.h"
 #include "tests/support/test_env.h"
 #include "tests/support/weir_test.h"
 #include "tests/unit/storage/storage_fixture.h"
