@@ -144,7 +144,7 @@ find_replay_end(struct wi_runner *runner)
     bool any = false;
     enum weir_error error = WEIR_OK;
 
-    if (runner->lease.replay_exact) {
+    if (runner->replay_known) {
         return WEIR_OK;
     }
     runner->replay_through = (struct weir_position){.type = WEIR_TRIM_HORIZON};
@@ -153,6 +153,7 @@ find_replay_end(struct wi_runner *runner)
     if (error == WEIR_OK && any) {
         runner->replay_through.type = WEIR_AFTER_SEQUENCE_NUMBER;
     }
+    runner->replay_known = error == WEIR_OK;
     return error;
 }
 
@@ -339,7 +340,8 @@ perform_release(
         .to = to,
         .has_checkpoint = action->has_checkpoint,
         .checkpoint = action->checkpoint,
-        .handed_through = action->handed_through};
+        .handed_through = action->handed_through,
+        .covers_earlier = runner->replay_known};
     enum weir_error result = WEIR_OK;
 
     pthread_mutex_lock(&runner->lock);

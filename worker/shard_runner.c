@@ -60,6 +60,7 @@ wi_runner_new(
     describe_shard(lease, &runner->shard);
     runner->checkpointer.runner = runner;
     runner->replay_through = lease->replay_through;
+    runner->replay_known = lease->replay_exact;
     pthread_mutex_init(&runner->lock, NULL);
     wi_consumer_init(
         &runner->engine, &shared->settings, &lease->checkpoint, rng->next(rng->context));

@@ -81,6 +81,7 @@ struct wi_runner {
     struct wi_consumer_action held; /* chosen before a yield, not yet carried out */
     bool has_held;
     struct weir_position replay_through; /* records up to here may be redeliveries */
+    bool replay_known;                   /* replay_through is right, for all earlier owners */
     struct weir_get_result fetched;      /* of the batch at hand: children at the shard's end */
     size_t batch_count;
     uint64_t budget_held;
