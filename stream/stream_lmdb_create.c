@@ -89,7 +89,7 @@ write_first_rows(MDB_txn *txn, void *context)
             .parents = {WI_SHARD_NONE, WI_SHARD_NONE},
             .children = {WI_SHARD_NONE, WI_SHARD_NONE},
             .range = wi_hash_range_even(i, call->options->shards),
-            .start = call->meta.next_sequence,
+            .start = call->meta.next_sequence - 1, /* taken by the shard itself */
             .created_ms = call->meta.created_ms,
         };
 
@@ -106,7 +106,7 @@ first_sequence(int64_t created_ms)
                             : created_ms > CREATED_MAX_MS ? CREATED_MAX_MS
                                                           : created_ms;
 
-    return ((uint64_t)bounded << CREATED_BITS) + 1;
+    return ((uint64_t)bounded << CREATED_BITS) + 2;
 }
 
 enum weir_error

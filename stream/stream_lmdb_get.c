@@ -222,15 +222,10 @@ frames_that_fit(
     const unsigned char *table = block->bytes + WI_BLOCK_HEADER_SIZE;
     const unsigned char *frames = table + (size_t)block->header.count * WI_BLOCK_TABLE_ENTRY;
     uint32_t begin = from == 0 ? 0 : wi_block_frame_end(table, from - 1);
-    const size_t rest = block->header.frames_bytes - begin;
     const uint32_t available = block->header.count - from;
     uint32_t count = 0;
     size_t bytes = 0;
 
-    if (available <= call->records_left && rest <= call->bytes_left) {
-        *ret_bytes = rest;
-        return available;
-    }
     while (count < available && count < call->records_left) {
         const uint32_t end = wi_block_frame_end(table, from + count);
         const size_t payload = wi_frame_payload(frames + begin, end - begin);

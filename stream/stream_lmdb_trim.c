@@ -17,6 +17,7 @@ struct trim {
     int64_t expired_ms; /* what arrived before this is expired */
     unsigned steps_left;
     uint64_t records_deleted;
+    bool is_finished; /* every shard from the first one visited on has been seen */
 };
 
 /* One block of a shard, as far as trimming cares. */
@@ -172,6 +173,7 @@ trim_shards(struct trim *trim, MDB_cursor *shards, MDB_cursor *records)
         error = next_shard(shards, &number, &row);
         if (error == WEIR_ENOTFOUND) {
             trim->meta->trim_cursor = 0;
+            trim->is_finished = true;
             return WEIR_OK;
         }
         if (error == WEIR_OK) {
@@ -241,7 +243,8 @@ wi_trim_a_little(
 struct trim_call {
     const struct stream_lmdb *stream;
     uint32_t from; /* first shard of this transaction */
-    uint32_t next; /* of the next one; 0: all have been visited */
+    uint32_t next; /* of the next one */
+    bool is_finished;
     uint64_t records_deleted;
 };
 
@@ -269,6 +272,7 @@ trim_once(MDB_txn *txn, void *context)
         return error;
     }
     call->next = meta.trim_cursor;
+    call->is_finished = trim.is_finished;
     call->records_deleted = trim.records_deleted;
     meta.trim_cursor = cursor_of_puts;
     return wi_meta_write(txn, &call->stream->tables, &meta);
@@ -289,7 +293,7 @@ wi_lmdb_trim(void *source, uint64_t *ret_deleted, struct weir_detail *detail)
         call.from = call.next;
         error = wi_storage_write(stream->storage, WI_WRITE_RESERVE, trim_once, &call, detail);
         deleted += error == WEIR_OK ? call.records_deleted : 0;
-    } while (error == WEIR_OK && call.next != 0);
+    } while (error == WEIR_OK && !call.is_finished);
     if (error == WEIR_OK) {
         *ret_deleted = deleted;
     }
