@@ -71,6 +71,7 @@ struct wi_environment {
     size_t database_count;
     struct wi_write_request *queue_head; /* writes that wait for a transaction, oldest first */
     struct wi_write_request *queue_tail;
+    size_t queue_length;
     bool has_leader; /* some thread is in lead(): queue and wait */
 
     pthread_mutex_t bare_mutex; /* one bare read at a time: file locks belong to the descriptor */

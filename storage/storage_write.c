@@ -52,6 +52,7 @@ enqueue(struct wi_environment *environment, struct wi_write_request *request)
         environment->queue_tail->next = request;
     }
     environment->queue_tail = request;
+    environment->queue_length++;
 }
 
 /* Detach the oldest requests, at most WI_GROUP_MAX. The leader's own is the first. */
@@ -60,14 +61,16 @@ take_group(struct wi_environment *environment)
 {
     struct wi_write_request *first;
     struct wi_write_request *last;
+    size_t count = 1;
 
     pthread_mutex_lock(&environment->mutex);
     first = environment->queue_head;
     WEIR_ASSERT(first != NULL && first->is_leader);
     last = first;
-    for (int count = 1; count < WI_GROUP_MAX && last->next != NULL; count++) {
+    for (; count < WI_GROUP_MAX && last->next != NULL; count++) {
         last = last->next;
     }
+    environment->queue_length -= count;
     environment->queue_head = last->next;
     if (environment->queue_head == NULL) {
         environment->queue_tail = NULL;
