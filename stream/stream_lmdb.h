@@ -107,7 +107,7 @@ size_t wi_shard_map_find(const struct wi_shard_map *map, struct weir_hash_key ke
 /* --- stream_lmdb_put.c --- */
 
 void wi_put_context_free(struct stream_lmdb *stream, struct wi_put_context *context);
-enum weir_error wi_lmdb_put(
+enum weir_error wi_embedded_put(
     void *source,
     const struct weir_put_entry *entries,
     size_t count,
@@ -116,26 +116,26 @@ enum weir_error wi_lmdb_put(
 
 /* --- stream_lmdb_get.c --- */
 
-enum weir_error wi_lmdb_get(
+enum weir_error wi_embedded_get(
     void *source,
     struct weir_str shard_id,
     const struct weir_position *from,
     const struct wi_get_limits *limits,
     struct weir_batch *batch,
     struct weir_get_result *ret);
-enum weir_error wi_lmdb_tail(
+enum weir_error wi_embedded_tail(
     void *source, struct weir_str shard_id, struct weir_sequence_number *ret, bool *ret_any);
 
 /* --- stream_lmdb_reshard.c --- */
 
-enum weir_error wi_lmdb_split(
+enum weir_error wi_embedded_split(
     void *source,
     struct weir_str shard_id,
     const struct weir_hash_key *at,
     struct weir_detail *detail);
-enum weir_error wi_lmdb_merge(
+enum weir_error wi_embedded_merge(
     void *source, struct weir_str a, struct weir_str b, struct weir_detail *detail);
-enum weir_error wi_lmdb_scale(void *source, uint32_t shards, struct weir_detail *detail);
+enum weir_error wi_embedded_scale(void *source, uint32_t shards, struct weir_detail *detail);
 
 /* --- stream_lmdb_trim.c --- */
 
@@ -146,7 +146,7 @@ enum weir_error wi_trim_a_little(
     const struct wi_stream_tables *tables,
     struct wi_stream_meta *meta,
     int64_t now_ms);
-enum weir_error wi_lmdb_trim(void *source, uint64_t *ret_deleted, struct weir_detail *detail);
+enum weir_error wi_embedded_trim(void *source, uint64_t *ret_deleted, struct weir_detail *detail);
 
 /* --- stream_limits.c --- */
 

@@ -540,7 +540,7 @@ debit_read(const struct get_call *call)
 }
 
 enum weir_error
-wi_lmdb_get(
+wi_embedded_get(
     void *source,
     struct weir_str shard_id,
     const struct weir_position *from,
@@ -620,7 +620,7 @@ read_tail(MDB_txn *txn, void *context)
 }
 
 enum weir_error
-wi_lmdb_tail(
+wi_embedded_tail(
     void *source, struct weir_str shard_id, struct weir_sequence_number *ret, bool *ret_any)
 {
     const struct stream_lmdb *stream = source;

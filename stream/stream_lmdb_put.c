@@ -574,7 +574,7 @@ prepare(struct put_call *call)
 }
 
 enum weir_error
-wi_lmdb_put(
+wi_embedded_put(
     void *source,
     const struct weir_put_entry *entries,
     size_t count,

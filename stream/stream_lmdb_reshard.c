@@ -427,7 +427,7 @@ parse_shard(struct weir_str shard_id, const char *what, uint32_t *ret, struct we
 }
 
 enum weir_error
-wi_lmdb_split(
+wi_embedded_split(
     void *source,
     struct weir_str shard_id,
     const struct weir_hash_key *at,
@@ -447,7 +447,7 @@ wi_lmdb_split(
 }
 
 enum weir_error
-wi_lmdb_merge(void *source, struct weir_str a, struct weir_str b, struct weir_detail *detail)
+wi_embedded_merge(void *source, struct weir_str a, struct weir_str b, struct weir_detail *detail)
 {
     struct stream_lmdb *stream = source;
     struct reshard_call call = {.stream = stream};
@@ -467,7 +467,7 @@ wi_lmdb_merge(void *source, struct weir_str a, struct weir_str b, struct weir_de
 }
 
 enum weir_error
-wi_lmdb_scale(void *source, uint32_t shards, struct weir_detail *detail)
+wi_embedded_scale(void *source, uint32_t shards, struct weir_detail *detail)
 {
     struct stream_lmdb *stream = source;
     struct reshard_call call = {.stream = stream, .target = shards};

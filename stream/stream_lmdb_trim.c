@@ -279,7 +279,7 @@ trim_once(MDB_txn *txn, void *context)
 }
 
 enum weir_error
-wi_lmdb_trim(void *source, uint64_t *ret_deleted, struct weir_detail *detail)
+wi_embedded_trim(void *source, uint64_t *ret_deleted, struct weir_detail *detail)
 {
     struct stream_lmdb *stream = source;
     struct trim_call call = {.stream = stream};
