@@ -227,6 +227,38 @@ wi_data_file_check(
     return WEIR_OK;
 }
 
+static bool
+is_zero(const void *memory, size_t size)
+{
+    const unsigned char *bytes = memory;
+    size_t i = 0;
+
+    while (i < size && bytes[i] == 0) {
+        i++;
+    }
+    return i == size;
+}
+
+bool
+wi_data_file_is_unfinished(int directory_fd)
+{
+    int fd = openat(directory_fd, WI_DATA_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool is_unfinished = fd >= 0;
+
+    for (uint64_t i = 0; is_unfinished && i < META_PAGES; i++) {
+        struct meta_page meta = {.magic = 0};
+
+        /* What is not there counts as zeros. */
+        is_unfinished =
+            pread(fd, &meta, sizeof meta, (off_t)i * (off_t)sysconf(_SC_PAGESIZE)) >= 0 &&
+            (is_zero(&meta, sizeof meta) || (meta.magic == META_MAGIC && meta.transaction_id == 0));
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return is_unfinished;
+}
+
 enum weir_error
 wi_lock_file_allocate(int directory_fd, unsigned readers_max)
 {

@@ -27,6 +27,12 @@ enum weir_error wi_data_file_check(
     int directory_fd, bool is_quiet, struct wi_data_file *ret, struct weir_detail *detail);
 
 /*
+ * Whether the file is what an interrupted start leaves: cut short, zeros where a power loss took
+ * the bytes, or meta pages without a commit. Only a directory without a stamp can hold such a file.
+ */
+bool wi_data_file_is_unfinished(int directory_fd);
+
+/*
  * Give LMDB's lock file its disk space before LMDB maps it: a store into a hole of a full disk is a
  * SIGBUS. Never while this process has the environment open: closing any descriptor of the file
  * would drop LMDB's locks on it.

@@ -37,7 +37,7 @@ discard_files(int directory_fd, struct weir_detail *detail)
             return wi_detail(
                 detail,
                 wi_error_from_errno(errno),
-                "cannot remove %s, which is from before the last boot: %s",
+                "cannot remove %s, which is of no use any more: %s",
                 names[i],
                 wi_errno_text(errno));
         }
@@ -53,13 +53,10 @@ check_unfinished(
     bool is_quiet,
     struct weir_detail *detail)
 {
-    struct wi_data_file data = {0};
-    enum weir_error error = wi_data_file_check(directory_fd, is_quiet, &data, detail);
+    struct stat status;
+    bool has_data = fstatat(directory_fd, WI_DATA_FILE, &status, AT_SYMLINK_NOFOLLOW) == 0;
 
-    if (error != WEIR_OK && error != WEIR_ENOTFOUND) {
-        return error;
-    }
-    if (data.transaction_id > 0) {
+    if (has_data && !wi_data_file_is_unfinished(directory_fd)) {
         return wi_detail(
             detail,
             WEIR_ECORRUPT,
@@ -68,7 +65,7 @@ check_unfinished(
     if (options->must_exist || options->read_only) {
         return wi_detail(detail, WEIR_ENOTFOUND, "%s holds no data", options->directory);
     }
-    return WEIR_OK;
+    return has_data && is_quiet ? discard_files(directory_fd, detail) : WEIR_OK;
 }
 
 /* Look at what is there before LMDB does. */
