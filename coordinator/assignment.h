@@ -1,7 +1,8 @@
 /*
- * Who gets what: a pure function of workers, leases and settings (DESIGN 4.5). Balance first (counts
- * differ by at most one; with known load, weighted load within 10 %), then as few moves as possible.
- * The same input gives the same plan; input order does not matter beyond ties, which go by index.
+ * Who gets what: a pure function of workers, leases and settings (DESIGN 4.5). Balance first
+ * (counts differ by at most one; with known load, weighted load within 10 %), then as few moves as
+ * possible. The same input gives the same plan; input order does not matter beyond ties, which go
+ * by index.
  */
 #ifndef WI_COORDINATOR_ASSIGNMENT_H
 #define WI_COORDINATOR_ASSIGNMENT_H
@@ -21,9 +22,10 @@ struct wi_assign_worker {
 };
 
 struct wi_assign_lease {
-    size_t worker;  /* index of who has it, or will have it after a pending hand-off; or WI_NO_WORKER */
-    bool fixed;     /* not movable now: hand-off pending, revoked, or pinned. Counts as load. */
-    uint64_t load;  /* throughput in bytes/s; 0: not known */
+    size_t
+        worker; /* index of who has it, or will have it after a pending hand-off; or WI_NO_WORKER */
+    bool fixed; /* not movable now: hand-off pending, revoked, or pinned. Counts as load. */
+    uint64_t load; /* throughput in bytes/s; 0: not known */
 };
 
 struct wi_assign_settings {
