@@ -6,8 +6,8 @@
 
 /* Longest word that a suggestion is looked for. */
 #define WORD_MAX 32
-/* A suggestion may differ from the word by this much at most. */
-#define DISTANCE_MAX 3
+/* A suggestion may differ from the word by one letter, and one more for each so many. */
+#define LETTERS_PER_ERROR 3
 
 /* The options that every command has; they stand last in --help. */
 enum common {
@@ -72,7 +72,7 @@ const char *
 cli_nearest(const char *word, const char *const *names, size_t count)
 {
     const char *best = NULL;
-    size_t best_distance = strlen(word) < DISTANCE_MAX ? strlen(word) : DISTANCE_MAX + 1;
+    size_t best_distance = strlen(word) / LETTERS_PER_ERROR + 2;
 
     for (size_t i = 0; i < count; i++) {
         const size_t distance = edit_distance(word, names[i]);

@@ -36,6 +36,11 @@ static const struct cli_command create_command = {
     .operands_min = 1,
     .operands_max = 1};
 
+/* The bounds of weir_stream_create(). */
+#define RETENTION_MIN_MS     INT64_C(1000)
+#define RETENTION_MAX_MS     (INT64_C(366) * 86400000)
+#define RECORD_BYTES_MAX_MAX (UINT64_C(16) << 20)
+
 static int
 parse_create(const struct cli_arguments *a, struct weir_stream_create_options *options)
 {
@@ -48,15 +53,18 @@ parse_create(const struct cli_arguments *a, struct weir_stream_create_options *o
     if (shards != NULL && !cli_parse_shard_count(shards, &options->shards)) {
         return cli_usage(name, "--shards '%s' is not a number from 1 to 10000", shards);
     }
-    if (retention != NULL && !cli_parse_duration(retention, &options->retention_ms)) {
+    if (retention != NULL &&
+        (!cli_parse_duration(retention, &options->retention_ms) ||
+         options->retention_ms < RETENTION_MIN_MS || options->retention_ms > RETENTION_MAX_MS)) {
         return cli_usage(
             name,
-            "--retention '%s' is not a time: give a number and a unit, such as 24h or 7d",
+            "--retention '%s' is not a time from 1s to 366d: give a number and a unit, such as 24h",
             retention);
     }
     if (bytes != NULL) {
-        if (!cli_parse_size(bytes, &number) || number > UINT32_MAX) {
-            return cli_usage(name, "--record-bytes-max '%s' is not a size, such as 1MiB", bytes);
+        if (!cli_parse_size(bytes, &number) || number == 0 || number > RECORD_BYTES_MAX_MAX) {
+            return cli_usage(
+                name, "--record-bytes-max '%s' is not a size from 1 to 16MiB, such as 1MiB", bytes);
         }
         options->record_bytes_max = (uint32_t)number;
     }
@@ -89,10 +97,6 @@ create(int argc, char **argv, struct cli *cli)
             name,
             cli->data,
             name);
-    }
-    if (error == WEIR_EINVAL) {
-        return cli_usage(
-            create_command.name, "%s", *detail.text == '\0' ? weir_error_text(error) : detail.text);
     }
     if (error != WEIR_OK) {
         return cli_fail_stream(cli, error, &detail, name);

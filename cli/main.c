@@ -129,7 +129,9 @@ main(int argc, char **argv)
     struct sigaction ignore = {.sa_handler = SIG_IGN};
 
     env.logger.log = log_nothing;
-    if (!keep_standard_files() || sigaction(SIGPIPE, &ignore, NULL) != 0) {
+    /* A closed pipe and a file that may not grow are errors of write(2), not a sudden death. */
+    if (!keep_standard_files() || sigaction(SIGPIPE, &ignore, NULL) != 0 ||
+        sigaction(SIGXFSZ, &ignore, NULL) != 0) {
         return CLI_FAILED;
     }
     return cli_finish_stdout(run(argc, argv, &cli));
