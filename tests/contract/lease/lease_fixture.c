@@ -79,6 +79,13 @@ lease_fixture_run(const char *name, const struct CMUnitTest *tests, size_t count
     return failures + _cmocka_run_group_tests(name, tests, count, NULL, NULL);
 }
 
+int
+lease_fixture_run_lmdb(const char *name, const struct CMUnitTest *tests, size_t count)
+{
+    current_backend = LEASE_LMDB;
+    return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+}
+
 struct wi_lease
 a_lease(const char *key)
 {
@@ -93,10 +100,9 @@ a_lease(const char *key)
 struct wi_application
 an_application(void)
 {
-    return (struct wi_application){
-        .stream_url = "weir:orders",
-        .lease_duration_ms = FIXTURE_D_MS,
-        .initial_position = {.type = WEIR_TRIM_HORIZON}};
+    return (struct wi_application){.stream_url = "weir:orders",
+                                   .lease_duration_ms = FIXTURE_D_MS,
+                                   .initial_position = {.type = WEIR_TRIM_HORIZON}};
 }
 
 enum weir_error
@@ -146,8 +152,7 @@ given_owned(struct wi_lease_store *store, const char *key, const char *owner)
 {
     put_worker(store, owner);
     assert_int_equal(create_lease(store, key), WEIR_OK);
-    assert_int_equal(
-        assign_lease(store, key, owner, get_lease(store, key).epoch, 0), WEIR_OK);
+    assert_int_equal(assign_lease(store, key, owner, get_lease(store, key).epoch, 0), WEIR_OK);
     return get_lease(store, key).epoch;
 }
 
@@ -157,8 +162,7 @@ renew_lease(struct wi_lease_store *store, const char *key, const char *owner, ui
     const struct wi_held_lease held = {key, epoch};
     struct wi_renew_answer answer;
     enum weir_error result = WEIR_EINTERNAL;
-    enum weir_error error =
-        store->ops->renew(store->store, owner, &held, 1, &result, &answer);
+    enum weir_error error = store->ops->renew(store->store, owner, &held, 1, &result, &answer);
 
     return error == WEIR_OK ? result : error;
 }
@@ -174,8 +178,8 @@ renew_session(struct wi_lease_store *store, const char *owner)
 struct weir_position
 after(uint64_t sequence_number)
 {
-    return (struct weir_position){
-        .type = WEIR_AFTER_SEQUENCE_NUMBER, .sequence_number = {{0, 0, 0, sequence_number}}};
+    return (struct weir_position){.type = WEIR_AFTER_SEQUENCE_NUMBER,
+                                  .sequence_number = {{0, 0, 0, sequence_number}}};
 }
 
 struct weir_position

@@ -6,20 +6,22 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include <cmocka.h>
-
 #include "lease/lease_store.h"
 #include "tests/support/test_dir.h"
 #include "tests/support/test_env.h"
+#include "tests/support/weir_test.h"
 
-enum lease_backend { LEASE_MEMORY, LEASE_LMDB };
+enum lease_backend {
+    LEASE_MEMORY,
+    LEASE_LMDB
+};
 
 #define FIXTURE_D_MS 10000
 
 struct lease_fixture {
     enum lease_backend backend;
     struct test_env env;
-    struct test_dir dir;           /* LMDB */
+    struct test_dir dir; /* LMDB */
     struct wi_lease_store *store;
     struct wi_lease_store *second; /* another handle on the same table; memory has only one */
     pid_t child;                   /* of lease_fixture_process(); 0: none */
@@ -34,6 +36,8 @@ int lease_fixture_close(void **state);
 
 /* Run the group once for each backend; the number of failures. */
 int lease_fixture_run(const char *name, const struct CMUnitTest *tests, size_t count);
+/* Once, on LMDB. */
+int lease_fixture_run_lmdb(const char *name, const struct CMUnitTest *tests, size_t count);
 
 /* A store on a table of its own, without sessions or rows. */
 struct wi_lease_store *lease_fixture_new_store(struct lease_fixture *fixture, enum lease_backend);

@@ -110,8 +110,7 @@ shows_both_handles_the_same_table(void **state)
 
     assert_int_equal(get_lease(fixture->second, "shard-a").epoch, epoch);
     assert_int_equal(checkpoint_at(fixture->second, "shard-a", "w1", epoch, 5), WEIR_OK);
-    assert_int_equal(
-        get_lease(fixture->store, "shard-a").checkpoint.sequence_number.word[3], 5);
+    assert_int_equal(get_lease(fixture->store, "shard-a").checkpoint.sequence_number.word[3], 5);
     assert_int_equal(counter_of(fixture->second, "w1"), counter_of(fixture->store, "w1"));
 }
 
@@ -122,21 +121,17 @@ agrees_on_one_application(void **state)
     struct wi_application wish = an_application();
     struct wi_application agreed;
 
-    assert_int_equal(
-        store->ops->open_application(store->store, &wish, &agreed), WEIR_OK);
+    assert_int_equal(store->ops->open_application(store->store, &wish, &agreed), WEIR_OK);
     put_worker(store, "w1");
     wish.lease_duration_ms = 77;
     wish.initial_position = position_of(WEIR_LATEST);
-    assert_int_equal(
-        store->ops->open_application(store->store, &wish, &agreed), WEIR_OK);
+    assert_int_equal(store->ops->open_application(store->store, &wish, &agreed), WEIR_OK);
     assert_int_equal(agreed.lease_duration_ms, FIXTURE_D_MS);
     assert_int_equal(agreed.initial_position.type, WEIR_TRIM_HORIZON);
     (void)wi_str_copy(wish.stream_url, sizeof wish.stream_url, WI_STR("weir:other"));
-    assert_int_equal(
-        store->ops->open_application(store->store, &wish, &agreed), WEIR_ECONFLICT);
+    assert_int_equal(store->ops->open_application(store->store, &wish, &agreed), WEIR_ECONFLICT);
     wish.lease_duration_ms = 0;
-    assert_int_equal(
-        store->ops->open_application(store->store, &wish, &agreed), WEIR_EINVAL);
+    assert_int_equal(store->ops->open_application(store->store, &wish, &agreed), WEIR_EINVAL);
 }
 
 static void
@@ -148,20 +143,17 @@ adopts_a_new_lease_duration_when_no_worker_lives(void **state)
     struct wi_application agreed;
     char owner[WEIR_OWNER_SIZE];
 
-    assert_int_equal(
-        store->ops->open_application(store->store, &wish, &agreed), WEIR_OK);
+    assert_int_equal(store->ops->open_application(store->store, &wish, &agreed), WEIR_OK);
     assert_int_equal(create_lease(store, "shard-a"), WEIR_OK);
     lease_fixture_process(fixture, "w1", owner);
     lease_fixture_kill(fixture, owner);
     wish.lease_duration_ms = 77;
     wish.initial_position = position_of(WEIR_LATEST);
-    assert_int_equal(
-        store->ops->open_application(store->store, &wish, &agreed), WEIR_OK);
+    assert_int_equal(store->ops->open_application(store->store, &wish, &agreed), WEIR_OK);
     assert_int_equal(agreed.lease_duration_ms, 77);
     assert_int_equal(agreed.initial_position.type, WEIR_TRIM_HORIZON);
     (void)wi_str_copy(wish.stream_url, sizeof wish.stream_url, WI_STR("weir:other"));
-    assert_int_equal(
-        store->ops->open_application(store->store, &wish, &agreed), WEIR_ECONFLICT);
+    assert_int_equal(store->ops->open_application(store->store, &wish, &agreed), WEIR_ECONFLICT);
 }
 
 static void
@@ -171,12 +163,10 @@ lets_an_unused_application_change_its_stream(void **state)
     struct wi_application wish = an_application();
     struct wi_application agreed;
 
-    assert_int_equal(
-        store->ops->open_application(store->store, &wish, &agreed), WEIR_OK);
+    assert_int_equal(store->ops->open_application(store->store, &wish, &agreed), WEIR_OK);
     (void)wi_str_copy(wish.stream_url, sizeof wish.stream_url, WI_STR("weir:other"));
     wish.initial_position = position_of(WEIR_LATEST);
-    assert_int_equal(
-        store->ops->open_application(store->store, &wish, &agreed), WEIR_OK);
+    assert_int_equal(store->ops->open_application(store->store, &wish, &agreed), WEIR_OK);
     assert_string_equal(agreed.stream_url, "weir:other");
     assert_int_equal(agreed.initial_position.type, WEIR_LATEST);
 }
@@ -191,8 +181,7 @@ resets_only_without_live_workers(void **state)
     struct wi_application agreed;
 
     assert_int_equal(store->ops->reset(store->store, &latest), WEIR_ENOTFOUND);
-    assert_int_equal(
-        store->ops->open_application(store->store, &wish, &agreed), WEIR_OK);
+    assert_int_equal(store->ops->open_application(store->store, &wish, &agreed), WEIR_OK);
     assert_int_equal(store->ops->reset(store->store, &end), WEIR_EINVAL);
     (void)given_owned(store, "shard-a", "w1");
     assert_int_equal(store->ops->reset(store->store, &latest), WEIR_ESTATE);
