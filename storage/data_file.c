@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <weir/error.h>
 
 #include "core/detail.h"
 #include "storage/filesystem.h"

@@ -1,15 +1,21 @@
 #include "storage/environment.h"
 
 #include <errno.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <weir/error.h>
+
 #include "core/check.h"
 #include "core/detail.h"
 #include "storage/data_file.h"
 #include "storage/filesystem.h"
+#include "storage/storage.h"
 
 #define DECIMAL   10
 #define PATH_SIZE 64 /* of "/proc/self/fd/NUMBER" */

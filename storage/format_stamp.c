@@ -1,7 +1,10 @@
 #include "storage/format_stamp.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <weir/error.h>
 
 #include "core/check.h"
 #include "core/detail.h"
@@ -72,7 +75,9 @@ report_other_stamp(
     size_t end = length - CHECKSUM_SIZE;
 
     for (size_t i = 0; i < end; i++) {
-        text[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : ',';
+        if (text[i] < ' ' || text[i] > '~') {
+            text[i] = ',';
+        }
     }
     text[end > 0 ? end - 1 : 0] = '\0';
     return wi_detail(

@@ -3,11 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <lmdb.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
 
 #include "core/check.h"
 #include "core/detail.h"
@@ -15,6 +20,9 @@
 #include "storage/data_file.h"
 #include "storage/environment.h"
 #include "storage/filesystem.h"
+#include "storage/format_stamp.h"
+#include "storage/wake.h"
+#include "storage/writer_lock.h"
 
 #define MAP_BYTES_MIN    65536U /* LMDB cannot work in much less */
 #define DOOR_PATIENCE_MS 5000   /* another process opens the same directory: normally 1 ms */

@@ -1,6 +1,8 @@
 #include <errno.h>
 #include <lmdb.h>
 
+#include <weir/error.h>
+
 #include "storage/filesystem.h"
 #include "storage/storage.h"
 

@@ -1,13 +1,19 @@
 /* Reading: transactions, databases, and what the environment says about itself. */
 #include <lmdb.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
+
+#include <weir/error.h>
 
 #include "core/check.h"
 #include "storage/environment.h"
 #include "storage/filesystem.h"
 #include "storage/storage.h"
+#include "storage/wake.h"
+#include "storage/writer_lock.h"
 
 #define BARE_PATIENCE_MS 1000 /* others read in the same way, or open the directory: soon over */
 

@@ -3,19 +3,22 @@
  * functions in one transaction, commits once, and hands the lead to the oldest caller that has
  * come since. A busy process thus pays one sync for many writes.
  */
-#include <errno.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#include <weir/error.h>
 
 #include "core/check.h"
 #include "core/detail.h"
 #include "storage/data_file.h"
 #include "storage/environment.h"
 #include "storage/storage.h"
+#include "storage/writer_lock.h"
 
 #define PERCENT          100U
 #define DISK_FULL_BLOCKS 16 /* fewer free blocks than a small transaction writes */
@@ -107,7 +110,7 @@ fail_group(struct wi_write_request *first, const struct outcome *outcome)
         }
         request->error = outcome->error;
         if (outcome->detail.text[0] != '\0') {
-            wi_detail(request->detail, outcome->error, "%s", outcome->detail.text);
+            request->error = wi_detail(request->detail, outcome->error, "%s", outcome->detail.text);
         }
     }
 }
@@ -235,7 +238,7 @@ commit(struct wi_environment *environment, MDB_txn *txn, struct outcome *outcome
         outcome->error = WEIR_EIO;
     }
     atomic_store(&environment->is_broken, true);
-    wi_detail(
+    outcome->error = wi_detail(
         &outcome->detail,
         outcome->error,
         "the commit failed: %s%s",
@@ -364,7 +367,7 @@ describe_full_map(struct wi_environment *environment, struct outcome *outcome)
         pid = wi_environment_oldest_reader(environment);
         wi_environment_leave(environment);
     }
-    wi_detail(
+    outcome->error = wi_detail(
         &outcome->detail,
         outcome->error,
         pid == 0
@@ -392,6 +395,7 @@ commit_group(
         if (*group == NULL) {
             *group = take_group(environment);
         }
+        WEIR_ASSERT(*group != NULL);
         forget_errors(*group);
         if (outcome.error == WEIR_OK) {
             seen_bytes = environment->map_bytes;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -11,9 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <weir/error.h>
+
 #include "core/check.h"
 #include "core/detail.h"
 #include "storage/filesystem.h"
+#include "storage/process.h"
+#include "storage/storage.h"
 
 #define FILE_NAME         "writer"
 #define PAGE_SIZE_BYTES   4096

@@ -1,19 +1,22 @@
 /* What the host takes away: disk space, permissions, the pid namespace. Cases that need root are
  * skipped without it. */
-#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+
 #include "storage/storage.h"
+#include "tests/support/test_dir.h"
 #include "tests/support/weir_test.h"
 #include "tests/unit/storage/storage_fixture.h"
 

@@ -1,7 +1,8 @@
 /* Many processes on one directory: they write, grow, die and stop at any moment. */
-#include <errno.h>
-#include <pthread.h>
+#include <lmdb.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <weir/error.h>
 
 #include "storage/process.h"
 #include "storage/storage.h"

@@ -1,12 +1,18 @@
 #include "tests/unit/storage/storage_fixture.h"
 
+#include <lmdb.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <weir/env.h>
+#include <weir/error.h>
 
+#include "storage/storage.h"
+#include "tests/support/test_dir.h"
 #include "tests/support/weir_test.h"
 
 #define BLOCK_MAX 65536

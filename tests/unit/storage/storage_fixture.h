@@ -1,6 +1,6 @@
 /* A storage directory with one database of 64-bit numbers, for the tests of storage/. */
-#ifndef WEIR_TESTS_UNIT_STORAGE_FIXTURE_H
-#define WEIR_TESTS_UNIT_STORAGE_FIXTURE_H
+#ifndef WI_TESTS_UNIT_STORAGE_STORAGE_FIXTURE_H
+#define WI_TESTS_UNIT_STORAGE_STORAGE_FIXTURE_H
 
 #include <lmdb.h>
 #include <stdbool.h>

@@ -1,7 +1,12 @@
 /* Writes of several threads share transactions, and one that fails takes no other with it. */
+#include <lmdb.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/error.h>
 
 #include "storage/environment.h"
 #include "storage/storage.h"

@@ -1,10 +1,15 @@
 /* What the kernel says about processes, and the text that names one process start. */
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/str.h"
 #include "storage/process.h"
@@ -38,14 +43,24 @@ self_as_of(pid_t pid)
     return process;
 }
 
+static void *
+live_on(void *context)
+{
+    (void)context;
+    for (;;) {
+        pause();
+    }
+    return NULL;
+}
+
 static pid_t
 fork_sleeper(void)
 {
     pid_t pid = fork();
 
     assert_true(pid >= 0);
-    while (pid == 0) {
-        pause();
+    if (pid == 0) {
+        (void)live_on(NULL);
     }
     return pid;
 }
@@ -104,16 +119,6 @@ takes_another_start_or_another_boot_for_another_process(void **state)
     assert_int_equal(wi_process_look(&other), WI_PROCESS_GONE);
     other.pid = 0;
     assert_int_equal(wi_process_look(&other), WI_PROCESS_GONE);
-}
-
-static void *
-live_on(void *context)
-{
-    (void)context;
-    for (;;) {
-        pause();
-    }
-    return NULL;
 }
 
 static void

@@ -1,15 +1,16 @@
 /* One process: opening, sharing, reading, writing, growing, waking. */
 #include <errno.h>
-#include <pthread.h>
+#include <lmdb.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <weir/env.h>
+#include <weir/error.h>
 
 #include "storage/environment.h"
 #include "storage/storage.h"
+#include "tests/support/test_dir.h"
 #include "tests/support/test_env.h"
 #include "tests/support/weir_test.h"
 #include "tests/unit/storage/storage_fixture.h"

@@ -1,18 +1,23 @@
 /* Calls of the system that fail inside LMDB and storage: each one once, by functions of the same
  * name in this program. */
 #include <errno.h>
+#include <lmdb.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <weir/error.h>
+#include <weir/version.h>
+
 #include "storage/environment.h"
 #include "storage/storage.h"
+#include "tests/support/test_dir.h"
 #include "tests/support/weir_test.h"
 #include "tests/unit/storage/storage_fixture.h"
 

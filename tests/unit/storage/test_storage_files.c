@@ -1,17 +1,20 @@
 /* Directories that hold something else than they should: an error, never a crash, never other
  * data. */
 #include <fcntl.h>
+#include <lmdb.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/str.h"
-#include "storage/data_file.h"
+#include <weir/env.h>
+#include <weir/error.h>
+
 #include "storage/filesystem.h"
-#include "storage/format_stamp.h"
 #include "storage/storage.h"
+#include "tests/support/test_dir.h"
 #include "tests/support/weir_test.h"
 #include "tests/unit/storage/storage_fixture.h"
 

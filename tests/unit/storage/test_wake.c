@@ -1,5 +1,9 @@
 /* The wake page: words that grow, waits that end. */
 #include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+
+#include <weir/error.h>
 
 #include "storage/storage.h"
 #include "tests/support/weir_test.h"
