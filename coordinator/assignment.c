@@ -4,7 +4,7 @@
 #include "core/check.h"
 #include "core/memory.h"
 
-/* C20: what a worker may have at most; nothing is taken away that cannot leave. */
+/* C51: what a worker may have at most; nothing is taken away that cannot leave. */
 static size_t
 limit_of(const struct wi_assign_worker *worker, size_t fixed, size_t lease_count)
 {
@@ -70,7 +70,7 @@ sum_filled_to(const struct wi_assign_tally *tallies, size_t worker_count, size_t
     return sum;
 }
 
-/* C19: the highest level to which there are enough leases to fill all workers. */
+/* C50: the highest level to which there are enough leases to fill all workers. */
 static size_t
 find_level(
     const struct wi_assign_tally *tallies,
@@ -93,7 +93,7 @@ find_level(
     return low;
 }
 
-/* C19, C21: decide how many leases each worker ends up with. The leases that are left over go one
+/* C50, C52: decide how many leases each worker ends up with. The leases that are left over go one
  * each to workers at the level: first to those that have more than the level now, which saves a
  * move each. */
 static void
@@ -129,7 +129,7 @@ next_receiver(const struct wi_assign_tally *tallies, size_t worker_count, size_t
     return *cursor < worker_count ? *cursor : WI_NO_WORKER;
 }
 
-/* C19: homeless leases first; what is left of the receivers' wishes is met by workers that have
+/* C50: homeless leases first; what is left of the receivers' wishes is met by workers that have
  * more than they are to end up with. */
 static void
 assign_by_count(
@@ -161,7 +161,7 @@ assign_by_count(
     }
 }
 
-/* C22: loads are compared only where all are known. */
+/* C53: loads are compared only where all are known. */
 static bool
 every_load_is_known(const struct wi_assign_input *input)
 {

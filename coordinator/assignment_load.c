@@ -132,7 +132,7 @@ give_to_least_loaded(struct load_plan *plan, size_t lease)
     }
 }
 
-/* C19, C20: the homeless, then what is above a bound; never throttled. */
+/* C50, C51: the homeless, then what is above a bound; never throttled. */
 static void
 place_by_load(struct load_plan *plan)
 {
@@ -191,7 +191,7 @@ find_extreme(const struct load_plan *plan, bool most_loaded)
     return found;
 }
 
-/* C22: the lease whose move evens out best: the one nearest to half of the difference. One as large
+/* C53: the lease whose move evens out best: the one nearest to half of the difference. One as large
  * as the difference would only swap the roles of the two workers. */
 static size_t
 find_best_lease(const struct load_plan *plan, size_t from, uint64_t difference)
@@ -259,7 +259,7 @@ is_balanced(uint64_t mean, uint64_t low, uint64_t high)
            high - low <= (low + high) / 2 / BAND_DIVISOR;
 }
 
-/* C22: each move makes the larger of two loads smaller, so the end is reached whatever the bound.
+/* C53: each move makes the larger of two loads smaller, so the end is reached whatever the bound.
  */
 static void
 even_out(struct load_plan *plan)

@@ -13,7 +13,7 @@ struct wi_assign_tally {
     uint64_t load; /* by load: sum of its leases */
 };
 
-/* C22: place what must be placed, then even out weighted load with few moves. `target` comes in as
+/* C53: place what must be placed, then even out weighted load with few moves. `target` comes in as
  * the leases' workers, and holds WI_NO_WORKER where a lease is to be placed. */
 enum weir_error wi_assign_by_load(
     const struct weir_env *env,

@@ -61,7 +61,7 @@ enum weir_error wi_coordinator_plan_make(
     const struct weir_env *env, const struct wi_plan_input *input, struct wi_coordinator_plan *ret);
 void wi_coordinator_plan_free(const struct weir_env *env, struct wi_coordinator_plan *plan);
 
-/* C7: a worker that others can leave their leases to: live and not draining. */
+/* C10: a worker that others can leave their leases to: live and not draining. */
 bool wi_plan_is_usable(const struct wi_plan_input *input, const struct wi_worker *worker);
 
 #endif

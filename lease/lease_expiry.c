@@ -54,7 +54,7 @@ wi_lease_expiry_free(struct wi_lease_expiry *expiry)
     wi_free(expiry->env, expiry);
 }
 
-/* C9: what the last read did not show is forgotten. */
+/* C46: what the last read did not show is forgotten. */
 void
 wi_lease_expiry_begin(struct wi_lease_expiry *expiry)
 {
@@ -135,7 +135,7 @@ insert(struct wi_lease_expiry *expiry, size_t place, const char *key)
     return WEIR_OK;
 }
 
-/* C9: the clock of a key starts when a read shows it changed; the first sight is a change. */
+/* C45: the clock of a key starts when a read shows it changed; the first sight is a change. */
 enum weir_error
 wi_lease_expiry_observe(
     struct wi_lease_expiry *expiry,
