@@ -38,14 +38,16 @@ may_checkpoint(struct wi_runner *runner, const struct weir_position *wish)
     return error;
 }
 
-/* Everything that was handed to the processor so far. */
+/* What a checkpoint without a record means: inside process_records its whole batch, elsewhere what was
+ * reported as done. Never all that was ever delivered: a part of that may have failed. */
 static struct weir_position
-delivered(struct wi_runner *runner)
+reached(struct wi_runner *runner)
 {
     struct weir_position position = {0};
 
     pthread_mutex_lock(&runner->lock);
-    position = runner->engine.tracker.delivered;
+    position = atomic_load(&runner->in_call_since_ns) != 0 ? runner->engine.batch_last
+                                                           : runner->engine.tracker.processed;
     pthread_mutex_unlock(&runner->lock);
     return position;
 }
@@ -54,7 +56,7 @@ static struct weir_position
 wish_of(struct wi_runner *runner, const struct weir_record *record)
 {
     if (record == NULL) {
-        return delivered(runner);
+        return reached(runner);
     }
     return (struct weir_position){.type = WEIR_AFTER_SEQUENCE_NUMBER,
                                   .sequence_number = record->sequence_number,

@@ -16,8 +16,8 @@ extern "C" {
 struct weir_checkpointer;
 
 /**
- * Checkpoint at `record`: it and all before it have been processed. NULL means everything delivered
- * so far. Durable on return; blocks for one commit, shared with other shards (about 1 to 5 ms).
+ * Checkpoint at `record`: it and all before it have been processed. NULL means, inside
+ * process_records, the whole batch; in other callbacks everything that was reported as done. Durable on return; blocks for one commit, shared with other shards (about 1 to 5 ms).
  * @return WEIR_ELEASELOST: another worker has the shard, stop; WEIR_EINVAL: below the last
  *         checkpoint or not delivered; WEIR_EBUSY, WEIR_EFULL, WEIR_EIO, WEIR_ETIMEOUT: try again,
  *         writing the same checkpoint twice is harmless
