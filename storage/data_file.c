@@ -64,6 +64,7 @@ struct meta_page {
     uint64_t transaction_id;
 };
 
+_Static_assert(sizeof(size_t) == sizeof(uint64_t), "LMDB's numbers are as wide as size_t");
 _Static_assert(sizeof(struct page_header) == 16, "LMDB's MDB_page header");
 _Static_assert(offsetof(struct meta_page, map_bytes) == 32, "LMDB's MDB_meta");
 _Static_assert(sizeof(struct meta_page) == 152, "LMDB's MDB_meta");

@@ -3,7 +3,8 @@
  * holder, group commit, growth of the map, checks of version, boot, pid namespace and file system,
  * and a futex that wakes readers of other processes. stream/ and lease/ keep their data in it.
  *
- * Files in the directory: data.mdb, lock.mdb (LMDB's), `writer` (lock page), `wake` (wake page).
+ * Files in the directory: data.mdb, lock.mdb (LMDB's), `format` (stamp), `writer` (lock page),
+ * `wake` (wake page).
  */
 #ifndef WI_STORAGE_STORAGE_H
 #define WI_STORAGE_STORAGE_H

@@ -68,7 +68,7 @@ take_group(struct wi_environment *environment)
 
     pthread_mutex_lock(&environment->mutex);
     first = environment->queue_head;
-    WEIR_ASSERT(first != NULL && first->is_leader);
+    WEIR_ASSERT(first->is_leader); /* and so there is one */
     last = first;
     for (; count < WI_GROUP_MAX && last->next != NULL; count++) {
         last = last->next;
@@ -361,10 +361,12 @@ make_room(struct wi_environment *environment, uint64_t seen_bytes, bool *has_cle
 static void
 describe_full_map(struct wi_environment *environment, struct outcome *outcome)
 {
+    uint64_t max_bytes = 0;
     int32_t pid = 0;
 
     if (wi_environment_enter(environment) == WEIR_OK) {
         pid = wi_environment_oldest_reader(environment);
+        max_bytes = environment->map_bytes_max;
         wi_environment_leave(environment);
     }
     outcome->error = wi_detail(
@@ -374,7 +376,7 @@ describe_full_map(struct wi_environment *environment, struct outcome *outcome)
             ? "the map is full at its largest size, %llu bytes"
             : "the map is full at its largest size, %llu bytes; the oldest reader, process %d, "
               "keeps freed space in use",
-        (unsigned long long)environment->map_bytes_max,
+        (unsigned long long)max_bytes,
         (int)pid);
 }
 

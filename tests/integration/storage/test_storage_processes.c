@@ -123,6 +123,51 @@ grows_under_all_processes_at_once_without_losing_a_write(void **state)
     fixture_end(&fixture);
 }
 
+static int
+grow_by_a_round(struct fixture *fixture, void *context)
+{
+    const uint64_t *round = context;
+
+    fixture->storage = NULL; /* the parent's */
+    if (fixture_open(fixture) != WEIR_OK) {
+        return 1;
+    }
+    for (uint64_t i = 0; i < BLOCKS; i++) {
+        if (fixture_put_block(fixture, *round * BLOCKS + i, BLOCK_BYTES, WI_WRITE_DEFAULT) != 0) {
+            return 2;
+        }
+    }
+    fixture_close(fixture);
+    return 0;
+}
+
+/* Whatever comes first after another process has grown the map: it adopts the size and works. */
+static void
+adopts_a_map_that_another_process_has_grown(void **state)
+{
+    struct fixture fixture;
+    uint64_t round = 1;
+    uint64_t value = 0;
+    MDB_dbi dbi = 0;
+    (void)state;
+    fixture_make(&fixture);
+    assert_int_equal(fixture_open(&fixture), WEIR_OK);
+
+    assert_int_equal(fixture_run_child(&fixture, grow_by_a_round, &round), 0);
+    assert_int_equal(fixture_get(&fixture, BLOCKS, &value), WEIR_OK);
+    round = 3; /* more than twice as much, so that the size of the first round does not fit */
+    assert_int_equal(fixture_run_child(&fixture, grow_by_a_round, &round), 0);
+    round = 4;
+    assert_int_equal(fixture_run_child(&fixture, grow_by_a_round, &round), 0);
+    assert_int_equal(fixture_put(&fixture, 1, 1), WEIR_OK);
+    for (round = 5; round < 9; round++) {
+        assert_int_equal(fixture_run_child(&fixture, grow_by_a_round, &round), 0);
+    }
+    assert_int_equal(wi_storage_database(fixture.storage, "more", 0, &dbi), WEIR_OK);
+    assert_int_equal(fixture_get(&fixture, 8 * (uint64_t)BLOCKS, &value), WEIR_OK);
+    fixture_end(&fixture);
+}
+
 /* --- kill -9 --- */
 
 struct pair {
@@ -467,6 +512,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_every_write_of_every_process_once),
         cmocka_unit_test(grows_under_all_processes_at_once_without_losing_a_write),
+        cmocka_unit_test(adopts_a_map_that_another_process_has_grown),
         cmocka_unit_test(tears_no_transaction_when_writers_are_killed),
         cmocka_unit_test(opens_a_directory_whose_maker_was_killed),
         cmocka_unit_test(reuses_the_pages_of_killed_readers),
