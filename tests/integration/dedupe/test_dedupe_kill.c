@@ -5,6 +5,7 @@
 #include <lmdb.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,7 +16,7 @@
 #include "tests/support/test_dir.h"
 #include "tests/support/weir_test.h"
 
-#define RECORDS     4000U
+#define RECORDS     20000U
 #define BATCH_MAX   9U
 #define REPLAY_MAX  20U
 #define PACE_MAX    400U /* steps of an owner before it is killed */
@@ -66,11 +67,14 @@ open_sink(struct sink *sink, const char *directory)
     require(mdb_txn_commit(sink->txn) == 0);
 }
 
-/* Tell the parent that a step is done; it may kill us now, or at any later instruction. */
+/* Tell the parent that a step is done, and go on when it says so: then it may kill us at any
+ * instruction of the next step. */
 static void
-report_step(int pipe_fd)
+report_step(int socket_fd)
 {
-    require(write(pipe_fd, "s", 1) == 1);
+    char byte = 's';
+    require(write(socket_fd, &byte, 1) == 1);
+    require(read(socket_fd, &byte, 1) == 1);
 }
 
 static struct weir_token
@@ -109,29 +113,29 @@ apply(struct sink *sink, uint64_t number)
 
 /* One batch, as process_records would do it. */
 static void
-process(struct sink *sink, uint64_t epoch, uint64_t first, uint64_t last, int pipe_fd)
+process(struct sink *sink, uint64_t epoch, uint64_t first, uint64_t last, int socket_fd)
 {
     struct weir_token token = token_of(epoch);
     struct weir_record record = {.sequence_number = {{0, 0, 0, last}}};
     struct weir_position position;
     begin_transaction(sink);
     require(weir_sink_begin(&sink->positions, sink->txn, &token, &position) == WEIR_OK);
-    report_step(pipe_fd);
+    report_step(socket_fd);
     for (uint64_t number = first; number <= last; number++) {
         record.sequence_number.word[3] = number;
         if (!weir_sink_has(&position, &record)) {
             apply(sink, number);
         }
-        report_step(pipe_fd);
+        report_step(socket_fd);
     }
     require(weir_sink_advance(&sink->positions, sink->txn, &token, &record) == WEIR_OK);
-    report_step(pipe_fd);
+    report_step(socket_fd);
     require(mdb_txn_commit(sink->txn) == 0);
-    report_step(pipe_fd);
+    report_step(socket_fd);
 }
 
 _Noreturn static void
-own_the_shard(const char *directory, uint64_t epoch, int pipe_fd)
+own_the_shard(const char *directory, uint64_t epoch, int socket_fd)
 {
     struct sink sink = {.env = NULL};
     struct wi_pcg random;
@@ -145,7 +149,7 @@ own_the_shard(const char *directory, uint64_t epoch, int pipe_fd)
     while (next <= RECORDS) {
         uint64_t last = next + wi_pcg_below(&random, BATCH_MAX);
         last = last > RECORDS ? RECORDS : last;
-        process(&sink, epoch, next, last, pipe_fd);
+        process(&sink, epoch, next, last, socket_fd);
         next = last + 1;
     }
     _exit(ALL_APPLIED);
@@ -155,25 +159,26 @@ own_the_shard(const char *directory, uint64_t epoch, int pipe_fd)
 static int
 run_owner(const char *directory, uint64_t epoch, uint64_t steps)
 {
-    int pipe_fds[2];
+    int sockets[2];
     int status = 0;
     char byte = 0;
     pid_t pid;
-    assert_int_equal(pipe(pipe_fds), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
     pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        (void)close(pipe_fds[0]);
-        own_the_shard(directory, epoch, pipe_fds[1]);
+        (void)close(sockets[0]);
+        own_the_shard(directory, epoch, sockets[1]);
     }
-    (void)close(pipe_fds[1]);
-    while (steps > 0 && read(pipe_fds[0], &byte, 1) == 1) {
+    (void)close(sockets[1]);
+    while (steps > 0 && read(sockets[0], &byte, 1) == 1) {
+        assert_int_equal(write(sockets[0], &byte, 1), 1);
         steps--;
     }
     if (steps == 0) {
         assert_int_equal(kill(pid, SIGKILL), 0);
     }
-    (void)close(pipe_fds[0]);
+    (void)close(sockets[0]);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return status;
 }
