@@ -1,7 +1,6 @@
-#include "coordinator/assignment.h"
-
 #include <string.h>
 
+#include "coordinator/assignment.h"
 #include "core/pcg.h"
 #include "tests/support/test_env.h"
 #include "tests/support/weir_test.h"
@@ -60,8 +59,7 @@ moves_in(const struct scene *scene)
     for (size_t i = 0; i < scene->input.lease_count; i++) {
         size_t from = scene->leases[i].worker;
 
-        moves += from != WI_NO_WORKER && !scene->workers[from].draining &&
-                         scene->target[i] != from
+        moves += from != WI_NO_WORKER && !scene->workers[from].draining && scene->target[i] != from
                      ? 1
                      : 0;
     }
@@ -303,8 +301,7 @@ check_bounds(const struct scene *scene)
         size_t before = had(scene, w);
 
         has_room |= scene->count[w] < limit_of(scene, w);
-        assert_true(
-            scene->count[w] <= limit_of(scene, w) || scene->count[w] <= before);
+        assert_true(scene->count[w] <= limit_of(scene, w) || scene->count[w] <= before);
     }
     for (size_t i = 0; i < scene->input.lease_count; i++) {
         const struct wi_assign_lease *lease = &scene->leases[i];
@@ -347,18 +344,17 @@ fewest_moves(const struct scene *scene)
     size_t keepers = 0;
 
     for (size_t w = 0; w < scene->input.worker_count; w++) {
-        bool is_free = scene->count[w] < limit_of(scene, w) &&
-                       scene->count[w] > fixed_on(scene, w);
+        bool is_free = scene->count[w] < limit_of(scene, w) && scene->count[w] > fixed_on(scene, w);
 
         level = is_free && scene->count[w] < level ? scene->count[w] : level;
     }
     for (size_t w = 0; w < scene->input.worker_count; w++) {
         size_t before = had(scene, w);
-        bool is_above = level != SIZE_MAX && scene->count[w] == level + 1 &&
-                        fixed_on(scene, w) <= level;
-        bool could_be_above =
-            level != SIZE_MAX && level < limit_of(scene, w) && fixed_on(scene, w) <= level &&
-            (scene->count[w] == level || scene->count[w] == level + 1);
+        bool is_above =
+            level != SIZE_MAX && scene->count[w] == level + 1 && fixed_on(scene, w) <= level;
+        bool could_be_above = level != SIZE_MAX && level < limit_of(scene, w) &&
+                              fixed_on(scene, w) <= level &&
+                              (scene->count[w] == level || scene->count[w] == level + 1);
         size_t base = is_above || could_be_above ? level : scene->count[w];
 
         if (scene->workers[w].draining) {

@@ -56,8 +56,7 @@ assign(void)
             load[target[i]] += leases[i].load;
             count[target[i]]++;
         }
-        moves +=
-            from != WI_NO_WORKER && !workers[from].draining && target[i] != from ? 1 : 0;
+        moves += from != WI_NO_WORKER && !workers[from].draining && target[i] != from ? 1 : 0;
     }
     return moves;
 }

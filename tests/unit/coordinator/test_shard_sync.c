@@ -1,8 +1,7 @@
-#include "coordinator/shard_sync.h"
-
 #include <stdio.h>
 #include <string.h>
 
+#include "coordinator/shard_sync.h"
 #include "core/hash_key.h"
 #include "core/pcg.h"
 #include "tests/support/test_env.h"
@@ -52,8 +51,7 @@ given_shard(const char *id, const char *parent, const char *other_parent, bool i
     struct weir_shard *shard = &shards[shard_count++];
 
     (void)snprintf(shard->shard_id, sizeof shard->shard_id, "%s", id);
-    (void)snprintf(
-        shard->parent_shard_ids[0], sizeof shard->parent_shard_ids[0], "%s", parent);
+    (void)snprintf(shard->parent_shard_ids[0], sizeof shard->parent_shard_ids[0], "%s", parent);
     (void)snprintf(
         shard->parent_shard_ids[1], sizeof shard->parent_shard_ids[1], "%s", other_parent);
     shard->range = (struct weir_hash_range){WI_HASH_KEY_MIN, WI_HASH_KEY_MAX};
@@ -104,8 +102,8 @@ created_from(const struct weir_position *initial)
     assert_int_equal(sync_from(initial), WEIR_OK);
     text[0] = '\0';
     for (size_t i = 0; i < plan.create_count; i++) {
-        length += (size_t)snprintf(
-            text + length, sizeof text - length, "%s ", plan.create[i].lease_key);
+        length +=
+            (size_t)snprintf(text + length, sizeof text - length, "%s ", plan.create[i].lease_key);
     }
     return text;
 }
@@ -420,8 +418,8 @@ takes_an_overlap_for_a_reshard_under_way(void **state)
     assert_false(plan.has_hole);
 }
 
-/* I15 over random histories of splits and merges: run by sync and parents' ends alone, every shard is
- * read, each after its parents. */
+/* I15 over random histories of splits and merges: run by sync and parents' ends alone, every shard
+ * is read, each after its parents. */
 static size_t
 find_key(const char *key)
 {
@@ -448,8 +446,9 @@ add_sorted(const struct wi_lease *lease)
 static void
 given_random_history(struct wi_pcg *pcg)
 {
-    char id[8];
+    char id[24];
 
+    wi_shard_sync_plan_free(&test.env, &plan);
     setup(NULL);
     while (shard_count < SHARDS_MAX - 4) {
         size_t a = shard_count == 0 ? 0 : (size_t)wi_pcg_below(pcg, shard_count);
@@ -459,10 +458,7 @@ given_random_history(struct wi_pcg *pcg)
 
         (void)snprintf(id, sizeof id, "%03zu", shard_count);
         given_shard(
-            id,
-            is_root ? "" : shards[a].shard_id,
-            is_merge ? shards[b].shard_id : "",
-            false);
+            id, is_root ? "" : shards[a].shard_id, is_merge ? shards[b].shard_id : "", false);
         shards[a].closed |= !is_root;
         shards[b].closed |= is_merge;
     }

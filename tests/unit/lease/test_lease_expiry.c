@@ -1,9 +1,9 @@
-#include "lease/lease_expiry.h"
-
 #include <stdio.h>
+
 #include <weir/env.h>
 
 #include "core/mono.h"
+#include "lease/lease_expiry.h"
 #include "tests/support/test_env.h"
 #include "tests/support/weir_test.h"
 
