@@ -95,7 +95,8 @@ coordinator_done(struct wi_job *job)
         wi_coordinator_outcome_event(&outcome, wi_worker_now(worker));
 
     memset(&run->outcome, 0, sizeof run->outcome);
-    if (outcome.error != WEIR_OK && outcome.error != WEIR_ECONFLICT) {
+    if (weir_error_class(outcome.error) != WEIR_CLASS_OK &&
+        weir_error_class(outcome.error) != WEIR_CLASS_CONTENTION) {
         wi_log(
             worker->env,
             WEIR_LOG_WARN,
