@@ -502,15 +502,6 @@ wi_block_frame_end(const unsigned char *table, uint32_t index)
     return load_u32(table + (size_t)index * WI_BLOCK_TABLE_ENTRY);
 }
 
-size_t
-wi_frame_payload(const unsigned char *frame, size_t size)
-{
-    const size_t rest = size - WI_FRAME_HEADER_SIZE;
-    const bool is_explicit = (frame[FRAME_FLAGS] & FRAME_FLAG_EXPLICIT) != 0;
-
-    return is_explicit && rest >= FRAME_EXPLICIT_SIZE ? rest - FRAME_EXPLICIT_SIZE : rest;
-}
-
 enum weir_error
 wi_frame_decode(
     const unsigned char *frame,

@@ -157,9 +157,6 @@ enum weir_error wi_block_table_check(
 /* End of frame `index` by a checked table, counted from the start of the frames. */
 uint32_t wi_block_frame_end(const unsigned char *table, uint32_t index);
 
-/* Bytes of key and data in a frame of at least WI_FRAME_HEADER_SIZE bytes; not checked yet. */
-size_t wi_frame_payload(const unsigned char *frame, size_t size);
-
 /* What a frame's checksum covers beside its bytes. */
 struct wi_frame_place {
     uint64_t nonce;

@@ -5,17 +5,8 @@
 #include "core/clock.h"
 #include "core/sequence_number.h"
 #include "stream/batch.h"
+#include "stream/stream_blocks.h"
 #include "stream/stream_lmdb.h"
-
-/* A block of the shard as it stands in the map. */
-struct block_view {
-    struct wi_block_key key;
-    unsigned char key_bytes[WI_BLOCK_KEY_SIZE];
-    const unsigned char *bytes;
-    size_t size;
-    struct wi_block_header header; /* if it is sound */
-    bool is_sound;
-};
 
 /* One call of get; everything from `meta` on is found inside the transaction. */
 struct get_call {
@@ -43,78 +34,12 @@ position_at(enum weir_position_type type, uint64_t sequence)
     return (struct weir_position){.type = type, .sequence_number = {{0, 0, 0, sequence}}};
 }
 
-/* --- blocks of one shard --- */
-
-static enum weir_error
-view_block(const MDB_val *key, const MDB_val *value, struct block_view *ret)
-{
-    const enum weir_error error = wi_block_key_decode(key->mv_data, key->mv_size, &ret->key);
-
-    if (error != WEIR_OK) {
-        return error;
-    }
-    memcpy(ret->key_bytes, key->mv_data, WI_BLOCK_KEY_SIZE);
-    ret->bytes = value->mv_data;
-    ret->size = value->mv_size;
-    ret->is_sound =
-        wi_block_header_decode(ret->key_bytes, ret->bytes, ret->size, &ret->header) == WEIR_OK;
-    return WEIR_OK;
-}
-
-/* Move the cursor; WEIR_ENOTFOUND where the shard has no such block. */
-static enum weir_error
-move_cursor(MDB_cursor *cursor, uint32_t number, MDB_cursor_op move, struct block_view *ret)
-{
-    MDB_val key = {0, NULL};
-    MDB_val value = {0, NULL};
-    enum weir_error error = wi_error_from_lmdb(mdb_cursor_get(cursor, &key, &value, move));
-
-    if (error == WEIR_OK) {
-        error = view_block(&key, &value, ret);
-    }
-    return error == WEIR_OK && ret->key.shard != number ? WEIR_ENOTFOUND : error;
-}
-
-/* The first block whose first number is at least `sequence`. */
-static enum weir_error
-seek_block(MDB_cursor *cursor, uint32_t number, uint64_t sequence, struct block_view *ret)
-{
-    const struct wi_block_key wanted = {number, sequence};
-    unsigned char bytes[WI_BLOCK_KEY_SIZE];
-    MDB_val key = {sizeof bytes, bytes};
-    MDB_val value = {0, NULL};
-
-    wi_block_key_encode(&wanted, bytes);
-    enum weir_error error = wi_error_from_lmdb(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
-    if (error == WEIR_OK) {
-        error = view_block(&key, &value, ret);
-    }
-    return error == WEIR_OK && ret->key.shard != number ? WEIR_ENOTFOUND : error;
-}
-
-/* The last block whose first number is below `sequence`. */
-static enum weir_error
-seek_block_before(MDB_cursor *cursor, uint32_t number, uint64_t sequence, struct block_view *ret)
-{
-    const struct wi_block_key wanted = {number, sequence};
-    unsigned char bytes[WI_BLOCK_KEY_SIZE];
-    MDB_val key = {sizeof bytes, bytes};
-    MDB_val value = {0, NULL};
-
-    wi_block_key_encode(&wanted, bytes);
-    const int code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-    if (code != MDB_SUCCESS && code != MDB_NOTFOUND) {
-        return wi_error_from_lmdb(code);
-    }
-    return move_cursor(cursor, number, code == MDB_SUCCESS ? MDB_PREV : MDB_LAST, ret);
-}
-
 /* The last number that a damaged block may have held: all numbers below the next block's. */
 static enum weir_error
 end_of_damage(MDB_cursor *cursor, const struct get_call *call, uint64_t *ret)
 {
-    struct block_view next;
-    const enum weir_error error = move_cursor(cursor, call->number, MDB_NEXT, &next);
+    struct wi_block_view next;
+    const enum weir_error error = wi_block_move(cursor, call->number, MDB_NEXT, &next);
 
     if (error == WEIR_OK) {
         *ret = next.key.first_sequence - 1;
@@ -135,13 +60,13 @@ resolve_timestamp(MDB_cursor *cursor, struct get_call *call)
 {
     uint64_t low = call->row.start; /* blocks before arrived too early */
     uint64_t high = call->meta.next_sequence;
-    struct block_view block;
+    struct wi_block_view block;
     enum weir_error error = WEIR_OK;
 
     while (low < high) {
         const uint64_t middle = low + (high - low) / 2;
 
-        error = seek_block(cursor, call->number, middle, &block);
+        error = wi_block_seek(cursor, call->number, middle, &block);
         if (error != WEIR_OK && error != WEIR_ENOTFOUND) {
             return error;
         }
@@ -152,7 +77,7 @@ resolve_timestamp(MDB_cursor *cursor, struct get_call *call)
             high = middle;
         }
     }
-    error = seek_block(cursor, call->number, low, &block);
+    error = wi_block_seek(cursor, call->number, low, &block);
     if (error == WEIR_OK) {
         call->first = block.key.first_sequence;
     } else if (error == WEIR_ENOTFOUND) {
@@ -214,21 +139,30 @@ resolve(MDB_cursor *cursor, struct get_call *call)
 
 /* --- copying --- */
 
-/* How many frames of the block from index `from` on fit the limits; at least one in the first. */
+/* How many frames of the block from index `from` on fit the limits; at least one in the first. The
+ * table alone says how large they are: an explicit hash key counts as data. */
 static uint32_t
 frames_that_fit(
-    const struct get_call *call, const struct block_view *block, uint32_t from, size_t *ret_bytes)
+    const struct get_call *call,
+    const struct wi_block_view *block,
+    uint32_t from,
+    size_t *ret_bytes)
 {
     const unsigned char *table = block->bytes + WI_BLOCK_HEADER_SIZE;
-    const unsigned char *frames = table + (size_t)block->header.count * WI_BLOCK_TABLE_ENTRY;
     uint32_t begin = from == 0 ? 0 : wi_block_frame_end(table, from - 1);
     const uint32_t available = block->header.count - from;
+    const size_t rest =
+        block->header.frames_bytes - begin - (size_t)available * WI_FRAME_HEADER_SIZE;
     uint32_t count = 0;
     size_t bytes = 0;
 
+    if (available <= call->records_left && rest <= call->bytes_left) {
+        *ret_bytes = rest;
+        return available;
+    }
     while (count < available && count < call->records_left) {
         const uint32_t end = wi_block_frame_end(table, from + count);
-        const size_t payload = wi_frame_payload(frames + begin, end - begin);
+        const size_t payload = end - begin - WI_FRAME_HEADER_SIZE;
 
         if (bytes + payload > call->bytes_left && (call->taken || count > 0)) {
             break;
@@ -242,7 +176,7 @@ frames_that_fit(
 }
 
 static enum weir_error
-copy_frames(struct get_call *call, const struct block_view *block, uint32_t from, uint32_t count)
+copy_frames(struct get_call *call, const struct wi_block_view *block, uint32_t from, uint32_t count)
 {
     const unsigned char *table = block->bytes + WI_BLOCK_HEADER_SIZE;
     const unsigned char *frames = table + (size_t)block->header.count * WI_BLOCK_TABLE_ENTRY;
@@ -272,7 +206,7 @@ copy_frames(struct get_call *call, const struct block_view *block, uint32_t from
 
 /* Copy what is wanted of one sound block; sets call->more if something is left in it. */
 static enum weir_error
-take_block(struct get_call *call, const struct block_view *block)
+take_block(struct get_call *call, const struct wi_block_view *block)
 {
     const uint64_t key = block->key.first_sequence;
     const uint32_t from = call->first > key ? (uint32_t)(call->first - key) : 0;
@@ -293,7 +227,7 @@ take_block(struct get_call *call, const struct block_view *block)
 
 /* From the block that the cursor stands on, until the limits or the end of the shard. */
 static enum weir_error
-take_blocks(MDB_cursor *cursor, struct get_call *call, struct block_view *block)
+take_blocks(MDB_cursor *cursor, struct get_call *call, struct wi_block_view *block)
 {
     enum weir_error error = WEIR_OK;
 
@@ -313,7 +247,7 @@ take_blocks(MDB_cursor *cursor, struct get_call *call, struct block_view *block)
         }
         error = take_block(call, block);
         if (error == WEIR_OK && !call->more) {
-            error = move_cursor(cursor, call->number, MDB_NEXT, block);
+            error = wi_block_move(cursor, call->number, MDB_NEXT, block);
         }
     }
     return error == WEIR_ENOTFOUND ? WEIR_OK : error;
@@ -321,10 +255,10 @@ take_blocks(MDB_cursor *cursor, struct get_call *call, struct block_view *block)
 
 /* Stand on the block that holds call->first, or else on the first one after it. */
 static enum weir_error
-find_first_block(MDB_cursor *cursor, const struct get_call *call, struct block_view *ret)
+find_first_block(MDB_cursor *cursor, const struct get_call *call, struct wi_block_view *ret)
 {
-    enum weir_error error = seek_block(cursor, call->number, call->first, ret);
-    struct block_view before;
+    enum weir_error error = wi_block_seek(cursor, call->number, call->first, ret);
+    struct wi_block_view before;
 
     if (error == WEIR_OK && ret->key.first_sequence == call->first) {
         return WEIR_OK;
@@ -333,7 +267,7 @@ find_first_block(MDB_cursor *cursor, const struct get_call *call, struct block_v
         return error;
     }
     const enum weir_error error_before =
-        seek_block_before(cursor, call->number, call->first, &before);
+        wi_block_seek_before(cursor, call->number, call->first, &before);
     if (error_before == WEIR_OK) {
         const bool holds_first =
             before.is_sound ? call->first - before.key.first_sequence < before.header.count : true;
@@ -347,18 +281,18 @@ find_first_block(MDB_cursor *cursor, const struct get_call *call, struct block_v
             }
         }
         if (holds_first && (before.is_sound || call->first <= damage_end)) {
-            return seek_block_before(cursor, call->number, call->first, ret);
+            return wi_block_seek_before(cursor, call->number, call->first, ret);
         }
     } else if (error_before != WEIR_ENOTFOUND) {
         return error_before;
     }
-    return seek_block(cursor, call->number, call->first, ret);
+    return wi_block_seek(cursor, call->number, call->first, ret);
 }
 
 static enum weir_error
 read_shard(MDB_cursor *cursor, struct get_call *call)
 {
-    struct block_view block;
+    struct wi_block_view block;
     enum weir_error error = resolve(cursor, call);
 
     if (error != WEIR_OK || call->first >= call->meta.next_sequence) {
@@ -591,7 +525,7 @@ read_tail(MDB_txn *txn, void *context)
     MDB_cursor *cursor = NULL;
     struct wi_stream_meta meta;
     struct wi_shard_row row;
-    struct block_view block;
+    struct wi_block_view block;
     enum weir_error error = wi_meta_read(txn, tables, &meta);
 
     if (error == WEIR_OK) {
@@ -603,7 +537,7 @@ read_tail(MDB_txn *txn, void *context)
     if (error != WEIR_OK) {
         return error;
     }
-    error = seek_block_before(cursor, call->number, UINT64_MAX, &block);
+    error = wi_block_seek_before(cursor, call->number, UINT64_MAX, &block);
     mdb_cursor_close(cursor);
     call->any = error == WEIR_OK;
     if (error == WEIR_ENOTFOUND) {

@@ -7,6 +7,7 @@
 #include "core/hash_key.h"
 #include "core/memory.h"
 #include "core/sequence_number.h"
+#include "stream/partition_hash.h"
 #include "stream/stream_lmdb.h"
 
 /* How often blocks are made again because the shards or the tokens changed meanwhile. */
@@ -203,30 +204,12 @@ entry_is_valid(const struct weir_put_entry *entry, uint32_t record_bytes_max)
            (entry->data.data != NULL || entry->data.length == 0);
 }
 
-/* The MD5 of a partition key: about 0.1 us, the dearest part of a small put. */
-static enum weir_error
-hash_partition_key(
-    const struct stream_lmdb *stream,
-    EVP_MD_CTX *md5,
-    struct weir_str key,
-    struct weir_hash_key *ret)
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-
-    if (EVP_DigestInit_ex2(md5, stream->md5, NULL) != 1 ||
-        EVP_DigestUpdate(md5, key.data, key.length) != 1 ||
-        EVP_DigestFinal_ex(md5, digest, NULL) != 1) {
-        return WEIR_EINTERNAL;
-    }
-    *ret = wi_hash_key_from_bytes(digest);
-    return WEIR_OK;
-}
-
 /* Check every entry and find its hash key; what is accepted goes to `order`, in order. */
 static enum weir_error
 accept_entries(struct put_call *call)
 {
     struct wi_put_context *context = call->context;
+    struct wi_partition_hasher hasher = {.md5 = call->stream->md5, .context = context->md5};
     enum weir_error error = WEIR_OK;
     size_t bytes = 0;
 
@@ -243,9 +226,11 @@ accept_entries(struct put_call *call)
         bytes += wi_frame_size(entry);
         context->keys[i] = entry->explicit_hash_key;
         if (!entry->has_explicit_hash_key) {
-            error = hash_partition_key(
-                call->stream, context->md5, entry->partition_key, &context->keys[i]);
+            error = wi_partition_hash_add(&hasher, entry->partition_key, &context->keys[i]);
         }
+    }
+    if (error == WEIR_OK) {
+        error = wi_partition_hash_finish(&hasher);
     }
     return error == WEIR_OK && bytes > PUT_BYTES_MAX ? WEIR_EINVAL : error;
 }

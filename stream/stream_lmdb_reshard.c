@@ -329,12 +329,11 @@ merge_run(MDB_txn *txn, struct reshard_call *call, size_t first, size_t count)
         size_t kept = 0;
 
         for (size_t i = 0; i < left; i += 2) {
-            if (i + 1 < left) {
-                const enum weir_error error = merge_pieces(txn, call, &run[i], &run[i + 1]);
+            const enum weir_error error =
+                i + 1 < left ? merge_pieces(txn, call, &run[i], &run[i + 1]) : WEIR_OK;
 
-                if (error != WEIR_OK) {
-                    return error;
-                }
+            if (error != WEIR_OK) {
+                return error;
             }
             run[kept++] = run[i];
         }

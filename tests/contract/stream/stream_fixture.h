@@ -1,6 +1,6 @@
 /* What the contract suite of streams needs: a backend, and short forms for putting and getting. */
-#ifndef WEIR_TESTS_CONTRACT_STREAM_STREAM_FIXTURE_H
-#define WEIR_TESTS_CONTRACT_STREAM_STREAM_FIXTURE_H
+#ifndef WI_TESTS_CONTRACT_STREAM_STREAM_FIXTURE_H
+#define WI_TESTS_CONTRACT_STREAM_STREAM_FIXTURE_H
 
 #include <weir/stream.h>
 

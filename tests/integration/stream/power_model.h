@@ -1,7 +1,7 @@
 /* What a disk may hold after power loss: the test program's own pwrite(2), writev(2), fdatasync(2)
  * and fsync(2) note what LMDB writes to one file and what it has synced. */
-#ifndef WEIR_TESTS_INTEGRATION_STREAM_POWER_MODEL_H
-#define WEIR_TESTS_INTEGRATION_STREAM_POWER_MODEL_H
+#ifndef WI_TESTS_INTEGRATION_STREAM_POWER_MODEL_H
+#define WI_TESTS_INTEGRATION_STREAM_POWER_MODEL_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Processes that put and get for the integration tests of streams. Fork first, open afterwards. */
-#ifndef WEIR_TESTS_INTEGRATION_STREAM_STREAM_WORKERS_H
-#define WEIR_TESTS_INTEGRATION_STREAM_STREAM_WORKERS_H
+#ifndef WI_TESTS_INTEGRATION_STREAM_STREAM_WORKERS_H
+#define WI_TESTS_INTEGRATION_STREAM_STREAM_WORKERS_H
 
 #include <stdbool.h>
 #include <sys/types.h>
