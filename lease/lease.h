@@ -11,23 +11,23 @@
 /* Why a hand-off was asked for. */
 enum wi_handoff_reason {
     WI_HANDOFF_NONE = 0,
-    WI_HANDOFF_BALANCE = 1,  /* the leader evens out load */
-    WI_HANDOFF_DRAIN = 2,    /* the owner leaves the fleet */
-    WI_HANDOFF_OPERATOR = 3  /* `weir app move` or `release` */
+    WI_HANDOFF_BALANCE = 1, /* the leader evens out load */
+    WI_HANDOFF_DRAIN = 2,   /* the owner leaves the fleet */
+    WI_HANDOFF_OPERATOR = 3 /* `weir app move` or `release` */
 };
 
 /* A wish for a planned move; the owner carries it out (DESIGN 4.6). */
 struct wi_handoff {
     enum wi_handoff_reason reason; /* NONE: no wish */
     char to[WEIR_OWNER_SIZE];      /* "" means: release, the leader will assign it */
-    int64_t timeout_ms;            /* an interval: reader counts it from when it first saw the wish */
+    int64_t timeout_ms; /* an interval: reader counts it from when it first saw the wish */
 };
 
 /* What the table knows about the process behind a lease's owner. */
 enum wi_owner_state {
-    WI_OWNER_NONE,    /* unowned */
-    WI_OWNER_ALIVE,   /* judge by the counter (DESIGN R3) */
-    WI_OWNER_GONE     /* fenced, or the kernel says it is dead: may be taken at once (R9) */
+    WI_OWNER_NONE,  /* unowned */
+    WI_OWNER_ALIVE, /* judge by the counter (DESIGN R3) */
+    WI_OWNER_GONE   /* fenced, or the kernel says it is dead: may be taken at once (R9) */
 };
 
 struct wi_lease {
@@ -41,12 +41,12 @@ struct wi_lease {
     uint64_t counter; /* what an observer watches: grows while the owner lives */
     enum wi_owner_state owner_state;
     struct weir_position checkpoint;
-    bool has_pending;                        /* a prepared checkpoint; its bytes: get_pending() */
+    bool has_pending; /* a prepared checkpoint; its bytes: get_pending() */
     struct weir_position pending_checkpoint;
     struct wi_handoff handoff;
-    bool revoked;          /* the owner's renewals fail; take it D after the revocation (R5) */
-    bool pinned;           /* placed by an operator: the balancer leaves it alone */
-    bool replay_exact;     /* replay_through is right: the last owner released it in order */
+    bool revoked;      /* the owner's renewals fail; take it D after the revocation (R5) */
+    bool pinned;       /* placed by an operator: the balancer leaves it alone */
+    bool replay_exact; /* replay_through is right: the last owner released it in order */
     struct weir_position replay_through; /* last position that any earlier owner was handed */
     uint32_t owner_switches_since_checkpoint;
     uint64_t throughput_bytes_per_second;
@@ -58,8 +58,8 @@ struct wi_worker {
     uint64_t counter;            /* its heartbeat */
     uint32_t max_leases;         /* 0: no bound */
     uint32_t protocol_version;
-    bool draining;               /* wants to leave: give it nothing, move everything away */
-    enum wi_owner_state state;   /* ALIVE or GONE */
+    bool draining;             /* wants to leave: give it nothing, move everything away */
+    enum wi_owner_state state; /* ALIVE or GONE */
 };
 
 struct wi_leader {
@@ -84,8 +84,8 @@ struct wi_lease_table {
     size_t worker_count;
     struct wi_leader leader;
     struct wi_application application;
-    uint32_t version;      /* of the hint, read before the rows: pass it to wait() */
-    size_t damaged_count;  /* rows that could not be read; never written over */
+    uint32_t version;     /* of the hint, read before the rows: pass it to wait() */
+    size_t damaged_count; /* rows that could not be read; never written over */
     char first_damaged[WEIR_LEASE_KEY_SIZE];
 };
 

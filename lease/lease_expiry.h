@@ -1,6 +1,6 @@
 /*
- * Which owners have been silent for too long (DESIGN R3). Pure. An observer starts to count after the
- * read that showed a changed counter, on its own clock; nothing of another clock takes part.
+ * Which owners have been silent for too long (DESIGN R3). Pure. An observer starts to count after
+ * the read that showed a changed counter, on its own clock; nothing of another clock takes part.
  */
 #ifndef WI_LEASE_LEASE_EXPIRY_H
 #define WI_LEASE_LEASE_EXPIRY_H

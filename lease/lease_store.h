@@ -1,10 +1,11 @@
 /*
- * The lease table: one vtable, several backends (memory, LMDB; DynamoDB and remote later). Every slot
- * is blocking and all-or-nothing, and conditional on what the caller last saw (DESIGN 4.2, 4.3).
+ * The lease table: one vtable, several backends (memory, LMDB; DynamoDB and remote later). Every
+ * slot is blocking and all-or-nothing, and conditional on what the caller last saw
+ * (DESIGN 4.2, 4.3).
  *
  * Slots are called from any thread, several at once. None calls back. All return WEIR_EBUSY (lock
- * held by a stopped process), WEIR_EFULL, WEIR_EIO, WEIR_ENOMEM, WEIR_ECORRUPT beside what they list;
- * WEIR_ETIMEOUT and WEIR_EIO mean that the outcome is unknown: read before acting (R10).
+ * held by a stopped process), WEIR_EFULL, WEIR_EIO, WEIR_ENOMEM, WEIR_ECORRUPT beside what they
+ * list; WEIR_ETIMEOUT and WEIR_EIO mean that the outcome is unknown: read before acting (R10).
  * Arrays of results hold one code per item: WEIR_OK, or why that item was left as it was.
  */
 #ifndef WI_LEASE_LEASE_STORE_H
@@ -21,9 +22,10 @@
 /* Give a lease to `to`. Takes it from nobody, from a dead owner, or from one that expired. */
 struct wi_assignment {
     const char *lease_key;
-    const char *to;            /* owner of a registered worker */
-    uint64_t expected_epoch;   /* as seen */
-    uint64_t expected_counter; /* as seen unchanged for D; not looked at when owner is NONE or GONE */
+    const char *to;          /* owner of a registered worker */
+    uint64_t expected_epoch; /* as seen */
+    uint64_t
+        expected_counter; /* as seen unchanged for D; not looked at when owner is NONE or GONE */
 };
 
 /* A lease that the caller holds: key, and the epoch under which it took it. */
@@ -51,9 +53,9 @@ struct wi_release {
     const char *lease_key;
     const char *owner;
     uint64_t epoch;
-    const char *to;                     /* registered worker, or "" for nobody */
+    const char *to; /* registered worker, or "" for nobody */
     bool has_checkpoint;
-    struct weir_position checkpoint;    /* final; >= the row's */
+    struct weir_position checkpoint;     /* final; >= the row's */
     struct weir_position handed_through; /* last position the processor was handed (replay flag) */
     bool covers_earlier; /* handed_through bounds what owners before this one were handed as well:
                           * makes replay exact again after a crash; false if in doubt */
@@ -75,22 +77,26 @@ struct wi_renew_answer {
 struct wi_lease_store_ops {
     void (*close)(void *store);
 
-    /* Join an application: creates it from `wish` if it is new, else returns what is agreed. With no
-     * live worker, lease duration and stream of `wish` replace the old ones (rows stay). */
+    /* Join an application: creates it from `wish` if it is new, else returns what is agreed. With
+     * no live worker, lease duration and stream of `wish` replace the old ones (rows stay). */
     enum weir_error (*open_application)(
         void *store, const struct wi_application *wish, struct wi_application *ret);
 
     /* Everything at once. One allocation; the caller frees with wi_lease_table_free(). */
     enum weir_error (*list)(void *store, struct wi_lease_table *ret);
     enum weir_error (*get)(void *store, const char *lease_key, struct wi_lease *ret);
-    /* The leader row alone, with its owner's counter and state: the followers' cheap look, which does
-     * not grow with leases or workers. */
+    /* The leader row alone, with its owner's counter and state: the followers' cheap look, which
+     * does not grow with leases or workers. */
     enum weir_error (*get_leader)(void *store, struct wi_leader *ret);
 
     /* Create the rows that do not exist yet; epoch starts above any epoch that a deleted row of the
      * table ever had. */
     enum weir_error (*create)(
-        void *store, uint64_t term, const struct wi_lease *leases, size_t count, size_t *ret_created);
+        void *store,
+        uint64_t term,
+        const struct wi_lease *leases,
+        size_t count,
+        size_t *ret_created);
     /* Delete if the epoch is as seen. WEIR_ECONFLICT, WEIR_ENOTFOUND. */
     enum weir_error (*remove)(
         void *store, uint64_t term, const char *lease_key, uint64_t expected_epoch);
@@ -112,8 +118,8 @@ struct wi_lease_store_ops {
     enum weir_error (*revoke)(
         void *store, uint64_t term, const char *lease_key, uint64_t expected_epoch);
 
-    /* Prove that `owner` lives, and that it still has each lease. WEIR_ESESSIONLOST: it was declared
-     * dead, every lease is gone. Item results: WEIR_OK or WEIR_ELEASELOST. */
+    /* Prove that `owner` lives, and that it still has each lease. WEIR_ESESSIONLOST: it was
+     * declared dead, every lease is gone. Item results: WEIR_OK or WEIR_ELEASELOST. */
     enum weir_error (*renew)(
         void *store,
         const char *owner,
@@ -140,10 +146,7 @@ struct wi_lease_store_ops {
         uint8_t *ret_state,
         size_t *ret_length);
     enum weir_error (*release)(
-        void *store,
-        const struct wi_release *items,
-        size_t count,
-        enum weir_error *ret_results);
+        void *store, const struct wi_release *items, size_t count, enum weir_error *ret_results);
     /* Children, child ids and SHARD_END; the row stays owned. WEIR_ELEASELOST. */
     enum weir_error (*finish_shard)(void *store, const struct wi_shard_finish *finish);
 
@@ -164,7 +167,8 @@ struct wi_lease_store_ops {
         uint64_t *ret_term);
     enum weir_error (*release_leader)(void *store, const char *owner, uint64_t term);
 
-    /* Operator: with no live worker, drop every row and start at `position`. WEIR_ESTATE with one. */
+    /* Operator: with no live worker, drop every row and start at `position`. WEIR_ESTATE with one.
+     */
     enum weir_error (*reset)(void *store, const struct weir_position *position);
 
     /* Hint that ownership, wishes, workers or leader changed. Checkpoints and heartbeats do not
@@ -187,8 +191,7 @@ struct wi_lease_store {
 void wi_lease_table_free(const struct weir_env *env, struct wi_lease_table *table);
 
 /* Rows in the process's memory: tests, simulation, and the specification of the others. */
-enum weir_error wi_lease_store_open_memory(
-    const struct weir_env *env, struct wi_lease_store **ret);
+enum weir_error wi_lease_store_open_memory(const struct weir_env *env, struct wi_lease_store **ret);
 
 /* Rows in `DATA/apps/APP/leases` (durable) and `DATA/apps/APP/liveness` (this boot only). */
 struct wi_lease_store_lmdb_options {
