@@ -1,6 +1,6 @@
 /*
- * What of a shard has been delivered, processed and checkpointed: the rules of G4 in one place. Pure,
- * embedded by value; the caller serialises calls for one shard.
+ * What of a shard has been delivered, processed and checkpointed: the rules of G4 in one place.
+ * Pure, embedded by value; the caller serialises calls for one shard.
  */
 #ifndef WI_WORKER_CHECKPOINT_TRACKER_H
 #define WI_WORKER_CHECKPOINT_TRACKER_H

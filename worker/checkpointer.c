@@ -38,8 +38,8 @@ may_checkpoint(struct wi_runner *runner, const struct weir_position *wish)
     return error;
 }
 
-/* What a checkpoint without a record means: inside process_records its whole batch, elsewhere what was
- * reported as done. Never all that was ever delivered: a part of that may have failed. */
+/* What a checkpoint without a record means: inside process_records its whole batch, elsewhere what
+ * was reported as done. Never all that was ever delivered: a part of that may have failed. */
 static struct weir_position
 reached(struct wi_runner *runner)
 {

@@ -1,8 +1,8 @@
 /*
  * When to renew, and until when to believe (DESIGN R1, R10). Pure, embedded by value.
  *
- * A worker renews all its leases at once. The deadline counts from when an accepted renewal was SENT;
- * an unknown outcome never extends it; a lost session ends it at once.
+ * A worker renews all its leases at once. The deadline counts from when an accepted renewal was
+ * SENT; an unknown outcome never extends it; a lost session ends it at once.
  */
 #ifndef WI_WORKER_LEASE_RENEWER_H
 #define WI_WORKER_LEASE_RENEWER_H
@@ -14,12 +14,12 @@
 #include <weir/error.h>
 
 struct wi_lease_renewer {
-    int64_t hold_ms;      /* D_h = 0.8 D */
-    int64_t period_ms;    /* D / 4 */
-    int64_t retry_ms;     /* after a failure: D / 40, at least 1 */
-    struct weir_mono next;      /* send the next renewal at this time */
-    struct weir_mono sent;      /* of the one in flight */
-    struct weir_mono deadline;  /* believe until then */
+    int64_t hold_ms;           /* D_h = 0.8 D */
+    int64_t period_ms;         /* D / 4 */
+    int64_t retry_ms;          /* after a failure: D / 40, at least 1 */
+    struct weir_mono next;     /* send the next renewal at this time */
+    struct weir_mono sent;     /* of the one in flight */
+    struct weir_mono deadline; /* believe until then */
     bool in_flight;
     bool session_lost;
 };
@@ -32,8 +32,8 @@ void wi_lease_renewer_init(
 bool wi_lease_renewer_is_due(const struct wi_lease_renewer *renewer, struct weir_mono now);
 void wi_lease_renewer_sent(struct wi_lease_renewer *renewer, struct weir_mono now);
 
-/* The renewal in flight ended. WEIR_OK extends the deadline; WEIR_ESESSIONLOST ends it; anything else
- * is an unknown outcome or a refusal to try: the deadline stays, the next try comes soon. */
+/* The renewal in flight ended. WEIR_OK extends the deadline; WEIR_ESESSIONLOST ends it; anything
+ * else is an unknown outcome or a refusal to try: the deadline stays, the next try comes soon. */
 void wi_lease_renewer_answered(
     struct wi_lease_renewer *renewer, enum weir_error error, struct weir_mono now);
 

@@ -1,7 +1,7 @@
 /*
- * From a picture of the lease table to what this worker has to do about its consumers. Pure: compares
- * what the table says with what runs, and lists the differences. Idempotent: applied twice to the
- * same picture it asks for nothing new.
+ * From a picture of the lease table to what this worker has to do about its consumers. Pure:
+ * compares what the table says with what runs, and lists the differences. Idempotent: applied twice
+ * to the same picture it asks for nothing new.
  */
 #ifndef WI_WORKER_SCHEDULER_H
 #define WI_WORKER_SCHEDULER_H
@@ -26,9 +26,9 @@ struct wi_running_consumer {
 enum wi_schedule_type {
     WI_SCHEDULE_START,            /* lease: owned by this worker, nothing runs for it */
     WI_SCHEDULE_PARENTS_FINISHED, /* consumer: its parents are through */
-    WI_SCHEDULE_STOP,             /* consumer: the row has a hand-off wish, or this worker drains alone */
-    WI_SCHEDULE_LOST,             /* consumer: the row has another owner, epoch, is gone or revoked */
-    WI_SCHEDULE_RELEASE           /* lease: finished (SHARD_END) and owned, with nothing running */
+    WI_SCHEDULE_STOP,   /* consumer: the row has a hand-off wish, or this worker drains alone */
+    WI_SCHEDULE_LOST,   /* consumer: the row has another owner, epoch, is gone or revoked */
+    WI_SCHEDULE_RELEASE /* lease: finished (SHARD_END) and owned, with nothing running */
 };
 
 struct wi_schedule_item {
@@ -46,8 +46,8 @@ struct wi_schedule_input {
 };
 
 /*
- * At most one item per consumer and one per lease. A draining worker starts nothing; if no other live
- * worker that is not draining exists, it stops everything itself (release to nobody).
+ * At most one item per consumer and one per lease. A draining worker starts nothing; if no other
+ * live worker that is not draining exists, it stops everything itself (release to nobody).
  * @param ret_items room for lease_count + running_count
  */
 void wi_schedule(

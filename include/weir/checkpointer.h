@@ -17,7 +17,8 @@ struct weir_checkpointer;
 
 /**
  * Checkpoint at `record`: it and all before it have been processed. NULL means, inside
- * process_records, the whole batch; in other callbacks everything that was reported as done. Durable on return; blocks for one commit, shared with other shards (about 1 to 5 ms).
+ * process_records, the whole batch; in other callbacks everything that was reported as done.
+ * Durable on return; blocks for one commit, shared with other shards (about 1 to 5 ms).
  * @return WEIR_ELEASELOST: another worker has the shard, stop; WEIR_EINVAL: below the last
  *         checkpoint or not delivered; WEIR_EBUSY, WEIR_EFULL, WEIR_EIO, WEIR_ETIMEOUT: try again,
  *         writing the same checkpoint twice is harmless
@@ -59,8 +60,8 @@ WEIR_API WEIR_MUST_CHECK enum weir_error weir_checkpoint_pending(
 WEIR_API struct weir_position weir_checkpoint_last(const struct weir_checkpointer *checkpointer);
 
 /**
- * Milliseconds until this worker stops believing that it owns the shard unless a renewal succeeds; 0
- * when it has stopped. Long callbacks ask now and then. Does not block.
+ * Milliseconds until this worker stops believing that it owns the shard unless a renewal succeeds;
+ * 0 when it has stopped. Long callbacks ask now and then. Does not block.
  */
 WEIR_API int64_t weir_lease_time_left_ms(const struct weir_checkpointer *checkpointer);
 

@@ -1,9 +1,9 @@
 /**
- * Helpers against duplicates. At-least-once delivery means that records since the last checkpoint can
- * come again after a crash; these make their effects happen once.
+ * Helpers against duplicates. At-least-once delivery means that records since the last checkpoint
+ * can come again after a crash; these make their effects happen once.
  *
- * (a) weir_sink_*: position and fencing token kept in the sink's own LMDB transaction. An effect and
- *     the position that covers it are committed together or not at all, and an owner that was
+ * (a) weir_sink_*: position and fencing token kept in the sink's own LMDB transaction. An effect
+ * and the position that covers it are committed together or not at all, and an owner that was
  *     replaced is refused, also when it wakes up late (docs/rationale.md, DESIGN R7).
  * (b) weir_window_*: a persisted window of ids that the caller gives, bounded by age and number.
  */
@@ -33,8 +33,8 @@ WEIR_API WEIR_MUST_CHECK enum weir_error weir_sink_open(
     struct MDB_txn *transaction, struct weir_sink *ret);
 
 /**
- * Call from initialize, in a write transaction of the sink that is then committed: plants the token,
- * seals the parents of the shard, and reads how far the sink already is.
+ * Call from initialize, in a write transaction of the sink that is then committed: plants the
+ * token, seals the parents of the shard, and reads how far the sink already is.
  * @param ret_position what the sink has applied: AFTER_SEQUENCE_NUMBER, or TRIM_HORIZON for nothing
  * @return WEIR_EFENCED: a newer owner was here, return an error from initialize
  */
@@ -74,10 +74,7 @@ struct weir_window_options {
     int64_t age_max_ms; /**< [1, 1 year], default 1 h */
 };
 
-#define WEIR_WINDOW_OPTIONS_INIT                                                                   \
-    {                                                                                              \
-        sizeof(struct weir_window_options), 1000000, 3600000                                       \
-    }
+#define WEIR_WINDOW_OPTIONS_INIT {sizeof(struct weir_window_options), 1000000, 3600000}
 
 /** Open (create) a window in a directory of its own; several processes may share it. */
 WEIR_API WEIR_MUST_CHECK enum weir_error weir_window_open(
@@ -107,8 +104,7 @@ struct weir_window_metrics {
     uint64_t overflow; /**< ids forgotten because of ids_max before age_max_ms */
     uint64_t size;     /**< ids in the window now */
 };
-WEIR_API void weir_window_metrics_get(
-    struct weir_window *window, struct weir_window_metrics *ret);
+WEIR_API void weir_window_metrics_get(struct weir_window *window, struct weir_window_metrics *ret);
 
 #ifdef __cplusplus
 }

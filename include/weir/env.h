@@ -16,8 +16,8 @@ extern "C" {
 #endif
 
 /**
- * An instant of CLOCK_BOOTTIME in nanoseconds: goes on during suspend, never jumps, means nothing on
- * another host. Leases know only this clock. Never mix with struct weir_wall.
+ * An instant of CLOCK_BOOTTIME in nanoseconds: goes on during suspend, never jumps, means nothing
+ * on another host. Leases know only this clock. Never mix with struct weir_wall.
  */
 struct weir_mono {
     int64_t ns; /**< nanoseconds since boot, >= 0 */

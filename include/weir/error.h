@@ -24,18 +24,18 @@ enum weir_error {
     WEIR_EUNSUPPORTED = 102, /**< this store, stream or kernel cannot do it */
 
     /* Resource: something with a bound is used up. Free or enlarge it, then call again. */
-    WEIR_ENOMEM = 200,  /**< an allocation failed */
-    WEIR_EFULL = 201,   /**< disk or map is full; nothing was written */
-    WEIR_ELIMIT = 202,  /**< a documented bound of weir was reached */
-    WEIR_ERANGE = 203,  /**< the caller's buffer is too small */
+    WEIR_ENOMEM = 200, /**< an allocation failed */
+    WEIR_EFULL = 201,  /**< disk or map is full; nothing was written */
+    WEIR_ELIMIT = 202, /**< a documented bound of weir was reached */
+    WEIR_ERANGE = 203, /**< the caller's buffer is too small */
 
     /* Contention: somebody else was first. Read, then decide. */
-    WEIR_ELEASELOST = 300, /**< the lease has another owner or epoch: stop working on the shard */
-    WEIR_ECONFLICT = 301,  /**< the row is no longer as the caller saw it: read it again */
-    WEIR_EEXISTS = 302,    /**< the name is taken */
-    WEIR_ENOTFOUND = 303,  /**< no such stream, shard, lease or worker */
-    WEIR_EFENCED = 304,    /**< a newer lease epoch has written here: drop the effect */
-    WEIR_EDUPLICATE = 305, /**< already applied: skip the record, it is not a failure */
+    WEIR_ELEASELOST = 300,   /**< the lease has another owner or epoch: stop working on the shard */
+    WEIR_ECONFLICT = 301,    /**< the row is no longer as the caller saw it: read it again */
+    WEIR_EEXISTS = 302,      /**< the name is taken */
+    WEIR_ENOTFOUND = 303,    /**< no such stream, shard, lease or worker */
+    WEIR_EFENCED = 304,      /**< a newer lease epoch has written here: drop the effect */
+    WEIR_EDUPLICATE = 305,   /**< already applied: skip the record, it is not a failure */
     WEIR_ESESSIONLOST = 306, /**< this worker was declared dead: every lease of it is lost */
 
     /* Transient: call again after a back-off. */
@@ -51,8 +51,8 @@ enum weir_error {
     WEIR_ETRIMMED = 502, /**< the position is older than the oldest record kept */
 
     /* System: the operating system refused. The detail has its words. */
-    WEIR_EIO = 600,      /**< a read, write or sync failed */
-    WEIR_EACCESS = 601,  /**< permissions, or a read-only file system */
+    WEIR_EIO = 600,       /**< a read, write or sync failed */
+    WEIR_EACCESS = 601,   /**< permissions, or a read-only file system */
     WEIR_EPLATFORM = 602, /**< foreign pid namespace, network file system, missing kernel call */
 
     /* The record processor's own failure. */

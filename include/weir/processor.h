@@ -1,10 +1,10 @@
 /**
  * The record processor: the user's callbacks.
  *
- * For each shard that a worker holds: initialize, then process_records again and again, then exactly
- * one of lease_lost, shard_ended, shutdown_requested, then destroy. Never two calls at once for one
- * shard; different shards run at the same time on different threads. Every slot may be NULL but
- * process_records.
+ * For each shard that a worker holds: initialize, then process_records again and again, then
+ * exactly one of lease_lost, shard_ended, shutdown_requested, then destroy. Never two calls at once
+ * for one shard; different shards run at the same time on different threads. Every slot may be NULL
+ * but process_records.
  */
 #ifndef WEIR_PROCESSOR_H
 #define WEIR_PROCESSOR_H
@@ -65,12 +65,13 @@ struct weir_processor {
         struct weir_checkpointer *checkpointer,
         size_t *ret_processed);
 
-    /** Another worker has the shard, or this one can no longer prove that it owns it. Write nothing. */
+    /** Another worker has the shard, or this one can no longer prove that it owns it. Write
+     * nothing. */
     void (*lease_lost)(void *context, void *state);
 
     /**
-     * All records of a closed shard are processed. After WEIR_OK weir itself writes SHARD_END and the
-     * children start; an error: called again after a back-off.
+     * All records of a closed shard are processed. After WEIR_OK weir itself writes SHARD_END and
+     * the children start; an error: called again after a back-off.
      */
     enum weir_error (*shard_ended)(
         void *context, void *state, struct weir_checkpointer *checkpointer);
@@ -87,9 +88,7 @@ struct weir_processor {
 };
 
 #define WEIR_PROCESSOR_INIT                                                                        \
-    {                                                                                              \
-        sizeof(struct weir_processor), NULL, NULL, NULL, NULL, NULL, NULL, NULL                    \
-    }
+    {sizeof(struct weir_processor), NULL, NULL, NULL, NULL, NULL, NULL, NULL}
 
 #ifdef __cplusplus
 }

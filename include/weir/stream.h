@@ -1,6 +1,7 @@
 /**
- * Streams: create, describe, put, get, split, merge. A stream is named by a URL: `weir:NAME` or just
- * `NAME` is an embedded stream in the data directory. Format and rules: docs/embedded-stream.md.
+ * Streams: create, describe, put, get, split, merge. A stream is named by a URL: `weir:NAME` or
+ * just `NAME` is an embedded stream in the data directory. Format and rules:
+ * docs/embedded-stream.md.
  *
  * Any number of processes may have the same stream open. Handles are thread-safe unless a function
  * says otherwise; they must not be carried over fork(2).
@@ -37,16 +38,14 @@ enum weir_durability {
 /** Options of weir_stream_create(); start from WEIR_STREAM_CREATE_OPTIONS_INIT. */
 struct weir_stream_create_options {
     size_t struct_size;
-    uint32_t shards;             /**< [1, 10000], default 4 */
-    int64_t retention_ms;        /**< [1000, 1 year], default 24 h */
-    uint32_t record_bytes_max;   /**< [1, 16 MiB], default 1 MiB */
-    bool kinesis_limits;         /**< 1,000 records/s and 1 MiB/s in, 2 MiB/s out per shard */
+    uint32_t shards;           /**< [1, 10000], default 4 */
+    int64_t retention_ms;      /**< [1000, 1 year], default 24 h */
+    uint32_t record_bytes_max; /**< [1, 16 MiB], default 1 MiB */
+    bool kinesis_limits;       /**< 1,000 records/s and 1 MiB/s in, 2 MiB/s out per shard */
 };
 
 #define WEIR_STREAM_CREATE_OPTIONS_INIT                                                            \
-    {                                                                                              \
-        sizeof(struct weir_stream_create_options), 4, 86400000, WEIR_RECORD_BYTES_DEFAULT, false   \
-    }
+    {sizeof(struct weir_stream_create_options), 4, 86400000, WEIR_RECORD_BYTES_DEFAULT, false}
 
 /** Options of weir_stream_open(); start from WEIR_STREAM_OPTIONS_INIT. */
 struct weir_stream_options {
@@ -57,9 +56,7 @@ struct weir_stream_options {
 };
 
 #define WEIR_STREAM_OPTIONS_INIT                                                                   \
-    {                                                                                              \
-        sizeof(struct weir_stream_options), WEIR_DURABILITY_FULL, (uint64_t)1 << 40, false         \
-    }
+    {sizeof(struct weir_stream_options), WEIR_DURABILITY_FULL, (uint64_t)1 << 40, false}
 
 /**
  * Create an embedded stream with `shards` shards that divide the hash key space evenly. Durable on
@@ -121,9 +118,7 @@ struct weir_stream_description {
 
 /** All shards that are open, or closed and still hold records within the retention. */
 WEIR_API WEIR_MUST_CHECK enum weir_error weir_stream_describe(
-    struct weir_stream *stream,
-    struct weir_stream_description *ret,
-    struct weir_detail *detail);
+    struct weir_stream *stream, struct weir_stream_description *ret, struct weir_detail *detail);
 
 /** Release what the description owns; NULL is a no-op. */
 WEIR_API void weir_stream_description_free(
@@ -145,9 +140,9 @@ struct weir_put_result {
 };
 
 /**
- * Put records. The accepted ones are written in one transaction and, within a shard, in the order of
- * `entries`; calls of several threads share commits. Blocks for one commit (with durability FULL one
- * or two syncs).
+ * Put records. The accepted ones are written in one transaction and, within a shard, in the order
+ * of `entries`; calls of several threads share commits. Blocks for one commit (with durability FULL
+ * one or two syncs).
  * @param ret_results `count` results, all set if the call returns WEIR_OK
  * @return WEIR_OK also if single records were refused; otherwise nothing was written: WEIR_EINVAL
  *         (count), WEIR_EFULL, WEIR_EBUSY, WEIR_EIO, WEIR_ENOTFOUND (deleted). WEIR_EIO of a sync
@@ -187,8 +182,8 @@ struct weir_get_result {
  * @param records_max [1, WEIR_GET_RECORDS_MAX]
  * @param bytes_max at least one record is returned even if it is larger
  * @return WEIR_ENOTFOUND (shard); WEIR_ETRIMMED if records after `from` are gone (ret->next is then
- *         set to TRIM_HORIZON, so that the caller decides); WEIR_ECORRUPT (detail names the sequence
- *         number; the batch holds the records before it); WEIR_ETHROTTLED; WEIR_EIO; WEIR_ENOMEM
+ *         set to TRIM_HORIZON, so that the caller decides); WEIR_ECORRUPT (detail names the
+ * sequence number; the batch holds the records before it); WEIR_ETHROTTLED; WEIR_EIO; WEIR_ENOMEM
  * Never blocks on producers.
  */
 WEIR_API WEIR_MUST_CHECK enum weir_error weir_stream_get(

@@ -21,7 +21,7 @@ extern "C" {
 /** Room for the identity of one process start of a worker (see lease owner in docs). */
 #define WEIR_OWNER_SIZE 208
 /** A shard has at most two parents (merge) and two children (split). */
-#define WEIR_PARENTS_MAX 2
+#define WEIR_PARENTS_MAX  2
 #define WEIR_CHILDREN_MAX 2
 
 /** Text that somebody else owns; not zero-terminated. */
@@ -121,8 +121,8 @@ WEIR_API WEIR_MUST_CHECK enum weir_error weir_position_parse(
     struct weir_str text, struct weir_position *ret);
 
 /** The text form that weir_position_parse() reads; returns its length. */
-WEIR_API size_t weir_position_format(
-    const struct weir_position *position, char text[WEIR_POSITION_SIZE]);
+WEIR_API size_t
+weir_position_format(const struct weir_position *position, char text[WEIR_POSITION_SIZE]);
 
 /** A shard of a stream, open or closed. */
 struct weir_shard {
