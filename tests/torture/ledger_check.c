@@ -306,8 +306,37 @@ is_after(const struct entry *entry, const struct entry *owner)
            entry->kind == ENTRY_INITIALIZE;
 }
 
-/* The fault hit `owner`, which had the shard: when did somebody else go on? Faults in between may
- * have hit the next owner too, and each of them is allowed its own bound. */
+/* Hangs and crashes that may have hit the leader or the next owner as well: each is allowed a bound
+ * of its own. A stop counts for as long as it may have gone unnoticed. */
+static int64_t
+faults_around(const struct ledger *ledger, const struct fault *fault, int64_t taken_ns)
+{
+    int64_t before_ns = 2 * ledger->lease_duration_ms * 1000000;
+    int64_t count = 1;
+
+    for (size_t i = 0; i < ledger->fault_count; i++) {
+        const struct fault *other = &ledger->faults[i];
+        bool hits =
+            other->kind == FAULT_KILL || other->kind == FAULT_STOP || other->kind == FAULT_DRAIN;
+
+        if (hits && other != fault && other->time_ns > fault->time_ns - before_ns &&
+            other->time_ns < taken_ns) {
+            count++;
+        }
+    }
+    return count;
+}
+
+/* A crash is seen by the kernel's word, a hang when the lease has run out. */
+static int64_t
+bound_ms(const struct ledger *ledger, const struct fault *fault, int64_t faults)
+{
+    int64_t hang_ms = ledger->lease_duration_ms + ledger->lease_duration_ms / 4 + SLACK_MS;
+
+    return fault->kind == FAULT_KILL && faults == 1 ? SLACK_MS : hang_ms * faults;
+}
+
+/* The fault hit `owner`, which had the shard: when did somebody else go on? */
 static void
 check_takeover(
     struct pass *pass,
@@ -315,12 +344,10 @@ check_takeover(
     const struct entry *owner,
     const struct entry *end)
 {
-    const struct ledger *ledger = pass->ledger;
-    int64_t duration_ms = ledger->lease_duration_ms;
-    int64_t bound_ms = duration_ms + duration_ms / 4 + SLACK_MS;
+    struct verdict *verdict = pass->verdict;
     const struct entry *entry = owner;
     int64_t took_ms = 0;
-    int64_t faults = 1;
+    int64_t faults = 0;
 
     while (entry < end && !is_after(entry, owner)) {
         entry++;
@@ -329,25 +356,16 @@ check_takeover(
         return; /* the shard was not taken again: its loss, if any, is counted elsewhere */
     }
     took_ms = (entry->time_ns - fault->time_ns) / 1000000;
-    for (size_t i = 0; i < ledger->fault_count; i++) {
-        const struct fault *other = &ledger->faults[i];
-        bool counts = other->kind != FAULT_JOIN && other->kind != FAULT_SPLIT;
-
-        faults += counts && other != fault &&
-                          other->time_ns > fault->time_ns - bound_ms * 1000000 &&
-                          other->time_ns < entry->time_ns
-                      ? 1
-                      : 0;
+    faults = faults_around(pass->ledger, fault, entry->time_ns);
+    verdict->takeovers++;
+    if (faults == 1 && fault->kind == FAULT_KILL && took_ms > verdict->kill_takeover_max_ms) {
+        verdict->kill_takeover_max_ms = took_ms;
     }
-    pass->verdict->takeovers++;
-    if (fault->kind == FAULT_KILL && faults == 1 && took_ms > pass->verdict->kill_takeover_max_ms) {
-        pass->verdict->kill_takeover_max_ms = took_ms;
+    if (faults == 1 && fault->kind == FAULT_STOP && took_ms > verdict->stop_takeover_max_ms) {
+        verdict->stop_takeover_max_ms = took_ms;
     }
-    if (fault->kind == FAULT_STOP && faults == 1 && took_ms > pass->verdict->stop_takeover_max_ms) {
-        pass->verdict->stop_takeover_max_ms = took_ms;
-    }
-    if (took_ms > bound_ms * faults) {
-        report(&pass->verdict->takeover_violations, "taken over too late", owner);
+    if (took_ms > bound_ms(pass->ledger, fault, faults)) {
+        report(&verdict->takeover_violations, "taken over too late", owner);
     }
 }
 
