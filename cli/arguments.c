@@ -287,7 +287,7 @@ print_option(const struct cli_option *option)
         (void)snprintf(left, sizeof left, "--%s[=BOOL]", option->name);
         break;
     }
-    printf("  %-24s  %s\n", left, option->help);
+    printf("  %-30s  %s\n", left, option->help);
 }
 
 void

@@ -207,11 +207,32 @@ fail_worker(
     return cli_fail_error(error, detail, "worker");
 }
 
+/* Where lines of the log go, and when no more. */
+struct worker_log {
+    struct weir_logger next;
+    struct print_processor *print;
+};
+
+/* Once stdout has failed the one line about that is enough: whatever follows follows from it. */
+static void
+write_log(void *context, enum weir_log_level level, const char *component, const char *message)
+{
+    const struct worker_log *log = context;
+
+    if (!cli_print_processor_failed(log->print)) {
+        log->next.log(log->next.context, level, component, message);
+    }
+}
+
 static int
-run(const struct cli *cli, const struct weir_env *env, const struct weir_worker_options *options)
+run(const struct cli *cli,
+    const struct weir_env *logging,
+    const struct weir_worker_options *options)
 {
     struct print_processor print;
     struct weir_processor processor;
+    struct worker_log log = {logging->logger, &print};
+    struct weir_env env = *logging;
     struct weir_detail detail = {""};
     enum weir_error error;
     int status = CLI_OK;
@@ -219,7 +240,9 @@ run(const struct cli *cli, const struct weir_env *env, const struct weir_worker_
     if (!cli_print_processor_init(&print, STDOUT_FILENO, &processor)) {
         return cli_fail_error(WEIR_ENOMEM, NULL, "worker");
     }
-    error = weir_worker_new(env, options, &processor, &print.worker, &detail);
+    env.logger.context = &log;
+    env.logger.log = write_log;
+    error = weir_worker_new(&env, options, &processor, &print.worker, &detail);
     if (error == WEIR_OK) {
         error = weir_worker_run(print.worker, &detail);
         weir_worker_free(print.worker);

@@ -142,6 +142,17 @@ cli_print_processor_init(struct print_processor *print, int fd, struct weir_proc
     return true;
 }
 
+bool
+cli_print_processor_failed(struct print_processor *print)
+{
+    bool failed;
+
+    (void)pthread_mutex_lock(&print->lock);
+    failed = print->error != 0;
+    (void)pthread_mutex_unlock(&print->lock);
+    return failed;
+}
+
 void
 cli_print_processor_close(struct print_processor *print)
 {

@@ -3,6 +3,7 @@
 #define WI_CLI_PRINT_PROCESSOR_H
 
 #include <pthread.h>
+#include <stdbool.h>
 
 #include <weir/processor.h>
 #include <weir/worker.h>
@@ -20,6 +21,9 @@ struct print_processor {
 
 /** Prepare `print`, and fill `ret` with callbacks for it. False if the lock cannot be made. */
 bool cli_print_processor_init(struct print_processor *print, int fd, struct weir_processor *ret);
+
+/** Whether a write has failed; may be asked on any thread. */
+bool cli_print_processor_failed(struct print_processor *print);
 
 /** Release the lock; the worker no longer runs. */
 void cli_print_processor_close(struct print_processor *print);

@@ -89,7 +89,7 @@ wait_until() {
     done
 }
 
-lines_in() { [ "$(wc -l <"$1" 2>/dev/null || echo 0)" -ge "$2" ]; }
+lines_in() { [ "$(cat "$1" 2>/dev/null | wc -l)" -ge "$2" ]; }
 is_gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # start NAME ARGUMENT...: `weir` in the background, NAME.out and NAME.err; sets pid.
@@ -104,7 +104,7 @@ start() {
 # finish PID: wait for it; sets status.
 finish() {
     status=0
-    wait "$1" || status=$?
+    wait "$1" 2>/dev/null || status=$?
 }
 
 kill_background() {

@@ -39,12 +39,12 @@ given_an_application_at_rest() {
 test_an_application_that_does_not_exist() {
     expect_ok app ls
     expect_out ''
-    expect_failure 1 "'billing'" -- app describe billing
-    expect_failure 1 "'billing'" -- app reset billing --to LATEST
-    expect_failure 1 "'billing'" -- app reset billing --to LATEST --execute
-    expect_failure 1 "'billing'" -- app move billing shard worker
-    expect_failure 1 "'billing'" -- app drain billing worker
-    expect_failure 1 "'billing'" -- app release billing shard
+    expect_failure 1 billing -- app describe billing
+    expect_failure 1 billing -- app reset billing --to LATEST
+    expect_failure 1 billing -- app reset billing --to LATEST --execute
+    expect_failure 1 billing -- app move billing shard worker
+    expect_failure 1 billing -- app drain billing worker
+    expect_failure 1 billing -- app release billing shard
     expect_failure 2 "--to POSITION is missing" -- app reset billing
 }
 

@@ -261,8 +261,9 @@ test_worker_says_what_is_wrong() {
 test_every_option_of_the_library_is_a_flag() {
     local name count=0
     expect_ok worker --help
-    mapfile -t names < <(sed -nE 's/^    (int64_t|bool) ([a-z_]+);.*/\2/p' \
-        "${WEIR_SOURCE_DIR:?}/include/weir/worker.h")
+    mapfile -t names < <(sed -n '/^struct weir_worker_options {/,/^}/p' \
+        "${WEIR_SOURCE_DIR:?}/include/weir/worker.h" |
+        sed -nE 's/^    (int64_t|bool) ([a-z_]+);.*/\2/p')
     for name in "${names[@]}"; do
         name=${name%_ms}
         expect_out_has "--${name//_/-}"
