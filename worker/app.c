@@ -1,12 +1,20 @@
 /* Looking at applications: their lease tables and, for the lag, their streams. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <weir/app.h>
+#include <weir/env.h>
+#include <weir/error.h>
 #include <weir/stream.h>
+#include <weir/types.h>
 
 #include "core/detail.h"
 #include "core/memory.h"
 #include "core/str.h"
+#include "lease/lease.h"
+#include "lease/lease_store.h"
 #include "storage/process.h"
 #include "worker/app_table.h"
 #include "worker/scheduler.h"

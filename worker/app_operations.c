@@ -1,11 +1,18 @@
 /* What an operator may do to an application: move a shard, drain a worker, reset. */
+#include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <weir/app.h>
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 #include "core/detail.h"
 #include "core/str.h"
+#include "lease/lease.h"
+#include "lease/lease_store.h"
 #include "storage/process.h"
 #include "worker/app_table.h"
 

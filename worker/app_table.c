@@ -1,8 +1,17 @@
 #include "worker/app_table.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/check.h"
 #include "core/detail.h"
 #include "core/str.h"
+#include "lease/lease.h"
+#include "lease/lease_store.h"
 
 #define LOCK_PATIENCE_MS 3000
 

@@ -1,6 +1,12 @@
 /* Rules K1 to K6 of docs/state-machines.md, "Checkpoints". */
 #include "worker/checkpoint_tracker.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/check.h"
 #include "core/position.h"
 

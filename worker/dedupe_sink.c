@@ -3,10 +3,16 @@
  * is kept between calls: whatever the caller's transaction shows is the truth.
  */
 #include <lmdb.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include <weir/dedupe.h>
+#include <weir/error.h>
+#include <weir/processor.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 #include "core/position.h"
@@ -115,7 +121,7 @@ static enum weir_error
 read_row(
     const struct weir_sink *sink, MDB_txn *transaction, const struct row_key *key, struct row *ret)
 {
-    MDB_val name = {key->length, (void *)(uintptr_t)key->text};
+    MDB_val name = wi_mdb_val(key->text, key->length);
     MDB_val value = {0, NULL};
     enum weir_error error = wi_error_from_lmdb(mdb_get(transaction, sink->database, &name, &value));
 
@@ -130,7 +136,7 @@ write_row(
     const struct row *row)
 {
     unsigned char bytes[ROW_SIZE];
-    MDB_val name = {key->length, (void *)(uintptr_t)key->text};
+    MDB_val name = wi_mdb_val(key->text, key->length);
     MDB_val value = {sizeof bytes, bytes};
 
     WEIR_ASSERT(row->epoch > 0 || row->sealed);

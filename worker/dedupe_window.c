@@ -4,10 +4,16 @@
  */
 #include <lmdb.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include <weir/dedupe.h>
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 #include "core/detail.h"
@@ -76,12 +82,6 @@ struct addition {
 };
 
 /* --- rows --- */
-
-static MDB_val
-val(const void *data, size_t size)
-{
-    return (MDB_val){size, (void *)(uintptr_t)data};
-}
 
 /* The key is part of it: a row under another row's key is damaged too. */
 static uint64_t
@@ -157,7 +157,7 @@ find_entry(
     struct entry *ret)
 {
     const unsigned char *bytes = NULL;
-    enum weir_error error = get_row(txn, window->ids, val(hash, HASH_SIZE), ID_SIZE, &bytes);
+    enum weir_error error = get_row(txn, window->ids, wi_mdb_val(hash, HASH_SIZE), ID_SIZE, &bytes);
 
     if (error == WEIR_OK) {
         memcpy(ret->hash, hash, HASH_SIZE);
@@ -180,10 +180,10 @@ put_entry(const struct weir_window *window, MDB_txn *txn, const struct entry *en
     memcpy(id_row + ID_NUMBER, number, sizeof number);
     wi_put_u64(order_row + ORDER_TIME, (uint64_t)entry->time_ms);
     memcpy(order_row + ORDER_HASH, entry->hash, HASH_SIZE);
-    error = put_row(txn, window->ids, val(entry->hash, HASH_SIZE), id_row, sizeof id_row);
+    error = put_row(txn, window->ids, wi_mdb_val(entry->hash, HASH_SIZE), id_row, sizeof id_row);
     if (error == WEIR_OK) {
-        error =
-            put_row(txn, window->order, val(number, sizeof number), order_row, sizeof order_row);
+        error = put_row(
+            txn, window->order, wi_mdb_val(number, sizeof number), order_row, sizeof order_row);
     }
     return error;
 }
@@ -192,10 +192,11 @@ static enum weir_error
 delete_entry(const struct weir_window *window, MDB_txn *txn, const struct entry *entry)
 {
     unsigned char number[WI_U64_BYTES];
-    enum weir_error error = delete_row(txn, window->ids, val(entry->hash, HASH_SIZE));
+    enum weir_error error = delete_row(txn, window->ids, wi_mdb_val(entry->hash, HASH_SIZE));
 
     wi_put_u64(number, entry->number);
-    return error == WEIR_OK ? delete_row(txn, window->order, val(number, sizeof number)) : error;
+    return error == WEIR_OK ? delete_row(txn, window->order, wi_mdb_val(number, sizeof number))
+                            : error;
 }
 
 /* The oldest (MDB_FIRST) or newest (MDB_LAST) entry; WEIR_ENOTFOUND in an empty window. */
@@ -385,7 +386,7 @@ agree_on_seed(MDB_txn *txn, void *context)
     struct weir_window *window = context;
     unsigned char bytes[2 * WI_U64_BYTES];
     const unsigned char *found = NULL;
-    MDB_val key = val(seed_key, sizeof seed_key - 1);
+    MDB_val key = wi_mdb_val(seed_key, sizeof seed_key - 1);
     enum weir_error error = get_row(txn, window->meta, key, sizeof bytes, &found);
 
     if (error == WEIR_OK) {

@@ -1,5 +1,7 @@
 #include "worker/fetch_budget.h"
 
+#include <stdint.h>
+
 #include "core/check.h"
 
 void

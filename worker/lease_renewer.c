@@ -1,6 +1,12 @@
 /* Rules N1 to N6 of docs/state-machines.md, "Lease renewal". */
 #include "worker/lease_renewer.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+
 #include "core/check.h"
 #include "core/mono.h"
 

@@ -1,9 +1,15 @@
 /* Rules H1 to H7 of docs/state-machines.md, "Scheduler". */
 #include "worker/scheduler.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
+#include <weir/types.h>
+
 #include "core/check.h"
+#include "lease/lease.h"
 
 /* --- parents --- */
 

@@ -1,10 +1,20 @@
 /* Rules S1 to S18 of docs/state-machines.md, "Shard consumer". */
 #include "worker/shard_consumer.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/backoff.h"
 #include "core/check.h"
 #include "core/mono.h"
+#include "core/pcg.h"
 #include "core/sequence_number.h"
+#include "worker/checkpoint_tracker.h"
 
 #define BIT(state) (1U << (state))
 

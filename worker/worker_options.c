@@ -1,10 +1,18 @@
 #include "worker/worker_options.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
+#include <weir/error.h>
+#include <weir/types.h>
+#include <weir/worker.h>
+
 #include "core/check.h"
+#include "core/config.h"
 #include "core/detail.h"
+#include "core/str.h"
 
 #define OPTION(member) offsetof(struct weir_worker_options, member)
 

@@ -4,6 +4,7 @@
 
 #include "tests/support/weir_test.h"
 #include "tests/unit/worker/sink_fixture.h"
+#include "worker/dedupe_bytes.h"
 
 static uint64_t
 number_of(const struct weir_position *position)
@@ -148,7 +149,7 @@ damage_row(struct sink_fixture *sink, size_t at, size_t length)
 {
     static const char name[] = "orders/s0";
     unsigned char bytes[64];
-    MDB_val key = {sizeof name - 1, (void *)(uintptr_t)name};
+    MDB_val key = wi_mdb_val(name, sizeof name - 1);
     MDB_val value = {0, NULL};
     sink_begin_transaction(sink);
     assert_int_equal(mdb_get(sink->txn, sink->sink.database, &key, &value), 0);
