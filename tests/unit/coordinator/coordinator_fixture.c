@@ -163,9 +163,9 @@ static void
 list_leases(void)
 {
     for (size_t i = 0; i < fixture.table.lease_count; i++) {
-        if (fixture.leases[i].checkpoint.type != WEIR_SHARD_END) {
-            given_shard(fixture.leases[i].shard_id, "", false);
-        }
+        bool is_finished = fixture.leases[i].checkpoint.type == WEIR_SHARD_END;
+
+        given_shard(fixture.leases[i].shard_id, "", is_finished);
     }
 }
 

@@ -1,0 +1,545 @@
+/* Which leases are placed, and which are asked to move: C10 to C14, C18 to C24, C26. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/coordinator/coordinator_fixture.h"
+
+/* How the items of the last action's kind ended, all the same. */
+static enum wi_coordinator_action_type
+all_at(enum weir_error result, int64_t ms)
+{
+    enum weir_error results[ROWS_MAX];
+
+    for (size_t i = 0; i < ROWS_MAX; i++) {
+        results[i] = result;
+    }
+    return results_at(results, ms);
+}
+
+static void
+set_owner(const char *key, const char *owner)
+{
+    struct wi_lease *lease = lease_row(key);
+
+    (void)snprintf(lease->owner, sizeof lease->owner, "%s", owner);
+    lease->owner_state = owner[0] == '\0' ? WI_OWNER_NONE : WI_OWNER_ALIVE;
+    lease->epoch++;
+    lease->handoff = (struct wi_handoff){0};
+    lease->revoked = false;
+}
+
+/* C11 */
+static void
+assigns_all_unowned_leases_in_one_write(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_leading();
+    given_lease("s1", "");
+    given_lease("s2", "");
+    given_lease("s3", "me");
+
+    assert_int_equal(table_at(10), WI_COORDINATOR_ASSIGN);
+    assert_int_equal(fixture.action.count, 2);
+    assert_int_equal(fixture.action.term, TERM);
+    assert_string_equal(receiver_of("s1"), "b");
+    assert_string_equal(receiver_of("s2"), "b");
+    assert_int_equal(fixture.action.assignments[0].expected_epoch, 3);
+    assert_int_equal(all_at(WEIR_OK, 11), WI_COORDINATOR_READ_TABLE);
+}
+
+/* C11, R9: no waiting when the kernel has said it. */
+static void
+assigns_leases_of_a_dead_owner_at_once(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_lease("s1", "b");
+    given_lease("s2", "me");
+    given_leading();
+    given_gone("b");
+    given_wish("s1", "me");
+
+    assert_int_equal(table_at(10), WI_COORDINATOR_ASSIGN);
+    assert_int_equal(fixture.action.count, 1);
+    assert_string_equal(receiver_of("s1"), "me");
+}
+
+/* C11, C12, R3 */
+static void
+assigns_leases_of_a_silent_owner_after_the_lease_duration(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_lease("s1", "b")->counter = 5;
+    given_lease("s2", "me");
+    given_leading();
+    assert_int_equal(look_until(250, 500, NULL), WI_COORDINATOR_WAIT);
+
+    assert_int_equal(look_until(750, 1250, "b"), WI_COORDINATOR_WAIT);
+    assert_int_equal(fixture.action.until.ns, at_ms(1500).ns);
+    heartbeats_but("b");
+    assert_int_equal(table_at(1499), WI_COORDINATOR_WAIT);
+    assert_int_equal(table_at(1500), WI_COORDINATOR_ASSIGN);
+    assert_string_equal(receiver_of("s1"), "me");
+    assert_int_equal(fixture.action.assignments[0].expected_counter, worker_row("b")->counter);
+}
+
+/* C10: a worker that has stood still receives nothing, though it owns nothing that could expire. */
+static void
+gives_nothing_to_a_silent_worker(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_lease("s1", "me");
+    given_leading();
+    assert_int_equal(look_until(250, 1250, "b"), WI_COORDINATOR_WAIT);
+    given_lease("s2", "");
+    given_lease("s3", "");
+    heartbeats_but("b");
+
+    assert_int_equal(table_at(1500), WI_COORDINATOR_ASSIGN);
+    assert_string_equal(receiver_of("s2"), "me");
+    assert_string_equal(receiver_of("s3"), "me");
+}
+
+/* C12: stores with a counter per lease; the store refuses to fence an owner in its own favour. */
+static void
+never_replaces_a_live_owner_by_itself(void **state)
+{
+    (void)state;
+    given_lease("s1", "me");
+    given_leading();
+    for (int64_t ms = 250; ms <= 2000; ms += LOOK_MS) {
+        worker_row("me")->counter++;
+        assert_int_equal(table_at(ms), WI_COORDINATOR_WAIT);
+    }
+}
+
+/* C13 */
+static void
+leaves_leases_that_nobody_can_take(void **state)
+{
+    (void)state;
+    given_worker("me")->max_leases = 1;
+    given_lease("s1", "me");
+    given_leading();
+    given_lease("s2", "");
+    assert_int_equal(table_at(10), WI_COORDINATOR_WAIT);
+
+    given_worker("b");
+    assert_int_equal(table_at(20), WI_COORDINATOR_ASSIGN);
+    assert_string_equal(receiver_of("s2"), "b");
+}
+
+/* C14 */
+static void
+takes_over_a_finished_lease_of_a_dead_owner(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_finished_lease("s1", "b");
+    given_finished_lease("s2", "");
+    given_leading();
+    assert_int_equal(look_until(250, 3000, "b"), WI_COORDINATOR_WAIT);
+    given_gone("b");
+
+    assert_int_equal(table_at(3250), WI_COORDINATOR_ASSIGN);
+    assert_int_equal(fixture.action.count, 1);
+    assert_string_equal(receiver_of("s1"), "me");
+}
+
+/* C14: the leader leaves, so somebody else gets it. */
+static void
+gives_a_finished_lease_to_the_first_usable_worker(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_worker("c");
+    given_worker("z");
+    given_finished_lease("s1", "b");
+    given_lease("s2", "me");
+    given_leading();
+    given_gone("b");
+    worker_row("me")->draining = true;
+
+    assert_int_equal(table_at(10), WI_COORDINATOR_ASSIGN);
+    assert_string_equal(receiver_of("s1"), "c");
+}
+
+/* C14: nobody is there to release it. */
+static void
+leaves_a_finished_lease_when_nobody_is_usable(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_finished_lease("s1", "b");
+    given_leading();
+    given_gone("b");
+    worker_row("me")->draining = true;
+
+    assert_int_equal(table_at(10), WI_COORDINATOR_WAIT);
+}
+
+/* C18 */
+static void
+asks_for_hand_offs_when_a_worker_joins(void **state)
+{
+    (void)state;
+    given_lease("s1", "me");
+    given_lease("s2", "me");
+    given_lease("s3", "me");
+    given_leading();
+    given_worker("b");
+
+    assert_int_equal(table_at(10), WI_COORDINATOR_REQUEST_HANDOFF);
+    assert_int_equal(fixture.action.count, 1);
+    assert_string_equal(receiver_of("s3"), "b");
+    assert_int_equal(fixture.action.handoffs[0].handoff.reason, WI_HANDOFF_BALANCE);
+    assert_int_equal(fixture.action.handoffs[0].handoff.timeout_ms, TIMEOUT_MS);
+    assert_int_equal(fixture.action.handoffs[0].expected_epoch, 3);
+    assert_int_equal(fixture.action.term, TERM);
+}
+
+/* C18 */
+static void
+moves_everything_away_from_a_draining_worker(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_leading();
+    given_lease("s1", "b");
+    given_lease("s2", "b")->pinned = true;
+    worker_row("b")->draining = true;
+
+    assert_int_equal(table_at(10), WI_COORDINATOR_REQUEST_HANDOFF);
+    assert_int_equal(fixture.action.count, 2);
+    assert_string_equal(receiver_of("s1"), "me");
+    assert_string_equal(receiver_of("s2"), "me");
+    assert_int_equal(fixture.action.handoffs[0].handoff.reason, WI_HANDOFF_DRAIN);
+}
+
+/* C19 */
+static void
+waits_with_a_draining_worker_while_all_others_are_full(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_worker("me")->max_leases = 1;
+    given_lease("s1", "b");
+    given_lease("s2", "me");
+    given_leading();
+    worker_row("b")->draining = true;
+
+    assert_int_equal(table_at(10), WI_COORDINATOR_WAIT);
+}
+
+/* C19 */
+static void
+asks_draining_workers_to_release_when_nobody_is_left(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_lease("s1", "b");
+    given_lease("s2", "me");
+    given_leading();
+    worker_row("b")->draining = true;
+    worker_row("me")->draining = true;
+
+    assert_int_equal(table_at(10), WI_COORDINATOR_REQUEST_HANDOFF);
+    assert_int_equal(fixture.action.count, 2);
+    assert_string_equal(receiver_of("s1"), "");
+    assert_string_equal(receiver_of("s2"), "");
+    given_wish("s1", "");
+    given_wish("s2", "");
+    assert_int_equal(all_at(WEIR_OK, 11), WI_COORDINATOR_READ_TABLE);
+    assert_int_equal(table_at(12), WI_COORDINATOR_WAIT);
+}
+
+/* C20, C21 */
+static void
+asks_only_once_and_counts_a_lease_where_it_goes(void **state)
+{
+    (void)state;
+    for (char key[] = "s1"; key[1] <= '6'; key[1]++) {
+        given_lease(key, "me");
+    }
+    given_leading();
+    given_worker("b");
+    assert_int_equal(table_at(10), WI_COORDINATOR_REQUEST_HANDOFF);
+    assert_int_equal(fixture.action.count, 3);
+    given_wish("s4", "b");
+    given_wish("s5", "b");
+    given_wish("s6", "b");
+    assert_int_equal(all_at(WEIR_OK, 11), WI_COORDINATOR_READ_TABLE);
+
+    assert_int_equal(table_at(12), WI_COORDINATOR_WAIT);
+    set_owner("s5", "b");
+    assert_int_equal(table_at(13), WI_COORDINATOR_WAIT);
+    set_owner("s4", "b");
+    set_owner("s6", "b");
+    assert_int_equal(table_at(14), WI_COORDINATOR_WAIT);
+}
+
+/* C21: while moves are under way an unowned lease goes where the others will leave room. */
+static void
+places_leases_by_what_pending_moves_will_leave(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_lease("s1", "me");
+    given_lease("s2", "me");
+    given_lease("s3", "b");
+    given_lease("s4", "b");
+    given_leading();
+    given_wish("s1", "b");
+    given_wish("s2", "b");
+    given_lease("s5", "");
+
+    assert_int_equal(table_at(10), WI_COORDINATOR_ASSIGN);
+    assert_string_equal(receiver_of("s5"), "me");
+}
+
+/* C22 */
+static void
+leaves_pinned_leases_where_they_are(void **state)
+{
+    (void)state;
+    given_lease("s1", "me")->pinned = true;
+    given_lease("s2", "me")->pinned = true;
+    given_lease("s3", "me");
+    given_lease("s4", "me");
+    given_leading();
+    given_worker("b");
+
+    assert_int_equal(table_at(10), WI_COORDINATOR_REQUEST_HANDOFF);
+    assert_int_equal(fixture.action.count, 2);
+    assert_string_equal(receiver_of("s3"), "b");
+    assert_string_equal(receiver_of("s4"), "b");
+}
+
+/* C23 */
+static void
+replaces_a_wish_whose_receiver_has_gone(void **state)
+{
+    (void)state;
+    given_worker("c");
+    given_lease("s1", "me");
+    given_lease("s2", "me");
+    given_lease("s3", "c");
+    given_leading();
+    given_worker("b");
+    assert_int_equal(table_at(10), WI_COORDINATOR_REQUEST_HANDOFF);
+    assert_string_equal(receiver_of("s2"), "b");
+    given_wish("s2", "b");
+    assert_int_equal(all_at(WEIR_OK, 10), WI_COORDINATOR_READ_TABLE);
+    given_gone("b");
+    given_worker("d");
+
+    assert_int_equal(table_at(20), WI_COORDINATOR_REQUEST_HANDOFF);
+    assert_int_equal(fixture.action.count, 1);
+    assert_string_equal(receiver_of("s2"), "d");
+}
+
+/* C23: with nobody else to go to, the lease is best where it is. */
+static void
+withdraws_a_wish_that_has_lost_its_point(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_lease("s1", "me");
+    given_lease("s2", "me");
+    given_lease("s3", "b");
+    given_leading();
+    given_wish("s2", "b");
+    worker_row("b")->draining = true;
+
+    assert_int_equal(table_at(10), WI_COORDINATOR_REQUEST_HANDOFF);
+    assert_int_equal(fixture.action.count, 2);
+    assert_string_equal(receiver_of("s3"), "me");
+    assert_string_equal(receiver_of("s2"), "");
+    assert_int_equal(fixture.action.handoffs[0].handoff.reason, WI_HANDOFF_NONE);
+}
+
+/* C23: no owner hands anything to itself. */
+static void
+withdraws_a_wish_for_the_owner_itself(void **state)
+{
+    (void)state;
+    given_lease("s1", "me");
+    given_leading();
+    given_wish("s1", "me");
+
+    assert_int_equal(table_at(10), WI_COORDINATOR_REQUEST_HANDOFF);
+    assert_int_equal(fixture.action.handoffs[0].handoff.reason, WI_HANDOFF_NONE);
+}
+
+/* C24, R5 */
+static void
+revokes_a_lease_whose_hand_off_is_overdue(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_leading();
+    given_lease("s1", "b");
+    given_lease("s2", "b");
+    assert_int_equal(table_at(0), WI_COORDINATOR_REQUEST_HANDOFF);
+    given_wish("s2", "me");
+    assert_int_equal(all_at(WEIR_OK, 0), WI_COORDINATOR_READ_TABLE);
+    assert_int_equal(table_at(100), WI_COORDINATOR_WAIT);
+    assert_int_equal(look_until(250, 3000, NULL), WI_COORDINATOR_WAIT);
+    assert_int_equal(fixture.action.until.ns, at_ms(3100).ns);
+
+    heartbeats_but(NULL);
+    assert_int_equal(table_at(3100), WI_COORDINATOR_REVOKE);
+    assert_string_equal(fixture.action.lease_key, "s2");
+    assert_int_equal(fixture.action.expected_epoch, 3);
+    assert_int_equal(fixture.action.term, TERM);
+    assert_int_equal(result_at(WEIR_OK, 3110), WI_COORDINATOR_READ_TABLE);
+}
+
+/* C11, R5: the owner's session goes on; the lease is taken when it cannot believe any more. */
+static void
+assigns_a_revoked_lease_after_the_lease_duration(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_leading();
+    given_lease("s1", "b");
+    given_lease("s2", "b");
+    given_wish("s2", "me");
+    lease_row("s2")->revoked = true;
+    assert_int_equal(look_until(250, 1000, NULL), WI_COORDINATOR_WAIT);
+    heartbeats_but(NULL);
+    assert_int_equal(table_at(1249), WI_COORDINATOR_WAIT);
+
+    assert_int_equal(table_at(1250), WI_COORDINATOR_ASSIGN);
+    assert_int_equal(fixture.action.count, 1);
+    assert_string_equal(receiver_of("s2"), "me");
+}
+
+/* C24: a new wish, or a new epoch, has a time of its own. */
+static void
+gives_each_wish_its_own_time(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_worker("c");
+    given_lease("s1", "b");
+    given_lease("s2", "c");
+    given_leading();
+    given_wish("s1", "me");
+    assert_int_equal(look_until(250, 2000, NULL), WI_COORDINATOR_WAIT);
+    lease_row("s1")->handoff.timeout_ms = TIMEOUT_MS + 1;
+
+    assert_int_equal(look_until(2250, 5000, NULL), WI_COORDINATOR_WAIT);
+    assert_int_equal(look_until(5250, 6000, NULL), WI_COORDINATOR_REVOKE);
+}
+
+/* C24: a wish from outside that states no time gets that of the settings. */
+static void
+gives_a_wish_without_a_time_the_usual_one(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_lease("s1", "b");
+    given_leading();
+    given_wish("s1", "me");
+    lease_row("s1")->handoff.timeout_ms = -5;
+
+    assert_int_equal(look_until(250, 3000, NULL), WI_COORDINATOR_WAIT);
+    assert_int_equal(look_until(3250, 3250, NULL), WI_COORDINATOR_REVOKE);
+}
+
+/* C24: it would only cost the owner its work. */
+static void
+does_not_revoke_when_nobody_else_could_take_the_lease(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_lease("s1", "b");
+    given_lease("s2", "me");
+    given_leading();
+    worker_row("b")->draining = true;
+    worker_row("me")->draining = true;
+    given_wish("s1", "");
+    given_wish("s2", "");
+
+    assert_int_equal(look_until(250, 9000, NULL), WI_COORDINATOR_WAIT);
+}
+
+/* C21: leases of owners that the table does not know are none of our business until they expire. */
+static void
+leaves_the_leases_of_unknown_owners_until_they_expire(void **state)
+{
+    (void)state;
+    given_lease("s1", "stranger");
+    given_lease("s2", "me");
+    given_leading();
+    assert_int_equal(look_until(250, 750, NULL), WI_COORDINATOR_WAIT);
+
+    assert_int_equal(look_until(1000, 2000, NULL), WI_COORDINATOR_ASSIGN);
+    assert_string_equal(receiver_of("s1"), "me");
+}
+
+/* C26 */
+static void
+removes_dead_workers_that_own_nothing(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_worker("c");
+    given_worker("d");
+    given_lease("s1", "d");
+    given_lease("s2", "me");
+    given_leading();
+    given_gone("b");
+    given_gone("c");
+    given_gone("d");
+    assert_int_equal(table_at(10), WI_COORDINATOR_ASSIGN);
+    assert_int_equal(all_at(WEIR_EBUSY, 11), WI_COORDINATOR_WAIT);
+    set_owner("s1", "me");
+
+    assert_int_equal(table_at(30), WI_COORDINATOR_REMOVE_WORKER);
+    assert_string_equal(fixture.action.owner, "b");
+    assert_int_equal(result_at(WEIR_OK, 31), WI_COORDINATOR_REMOVE_WORKER);
+    assert_string_equal(fixture.action.owner, "c");
+    assert_int_equal(result_at(WEIR_ENOTFOUND, 32), WI_COORDINATOR_REMOVE_WORKER);
+    assert_string_equal(fixture.action.owner, "d");
+    assert_int_equal(result_at(WEIR_OK, 33), WI_COORDINATOR_READ_TABLE);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FIXTURE_TEST(assigns_all_unowned_leases_in_one_write),
+        FIXTURE_TEST(assigns_leases_of_a_dead_owner_at_once),
+        FIXTURE_TEST(assigns_leases_of_a_silent_owner_after_the_lease_duration),
+        FIXTURE_TEST(gives_nothing_to_a_silent_worker),
+        FIXTURE_TEST(never_replaces_a_live_owner_by_itself),
+        FIXTURE_TEST(leaves_leases_that_nobody_can_take),
+        FIXTURE_TEST(takes_over_a_finished_lease_of_a_dead_owner),
+        FIXTURE_TEST(gives_a_finished_lease_to_the_first_usable_worker),
+        FIXTURE_TEST(leaves_a_finished_lease_when_nobody_is_usable),
+        FIXTURE_TEST(asks_for_hand_offs_when_a_worker_joins),
+        FIXTURE_TEST(moves_everything_away_from_a_draining_worker),
+        FIXTURE_TEST(waits_with_a_draining_worker_while_all_others_are_full),
+        FIXTURE_TEST(asks_draining_workers_to_release_when_nobody_is_left),
+        FIXTURE_TEST(asks_only_once_and_counts_a_lease_where_it_goes),
+        FIXTURE_TEST(places_leases_by_what_pending_moves_will_leave),
+        FIXTURE_TEST(leaves_pinned_leases_where_they_are),
+        FIXTURE_TEST(replaces_a_wish_whose_receiver_has_gone),
+        FIXTURE_TEST(withdraws_a_wish_that_has_lost_its_point),
+        FIXTURE_TEST(withdraws_a_wish_for_the_owner_itself),
+        FIXTURE_TEST(revokes_a_lease_whose_hand_off_is_overdue),
+        FIXTURE_TEST(assigns_a_revoked_lease_after_the_lease_duration),
+        FIXTURE_TEST(gives_each_wish_its_own_time),
+        FIXTURE_TEST(gives_a_wish_without_a_time_the_usual_one),
+        FIXTURE_TEST(does_not_revoke_when_nobody_else_could_take_the_lease),
+        FIXTURE_TEST(leaves_the_leases_of_unknown_owners_until_they_expire),
+        FIXTURE_TEST(removes_dead_workers_that_own_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
