@@ -104,7 +104,9 @@ coordinator_done(struct wi_job *job)
             "a pass failed: %s",
             weir_error_text(outcome.error));
     }
-    step(worker, &event);
+    if (worker->joined) {
+        step(worker, &event);
+    }
     wi_coordinator_outcome_free(&place, &outcome);
 }
 

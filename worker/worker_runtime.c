@@ -92,6 +92,7 @@ wi_worker_join(struct weir_worker *worker)
     }
     wi_lease_renewer_init(&worker->renewer, worker->application.lease_duration_ms, sent);
     atomic_store(&worker->shared.session_deadline_ns, worker->renewer.deadline.ns);
+    worker->joined = true;
     worker->expiry_told = false;
     worker->drain_written = false;
     wi_log(worker->env, WEIR_LOG_INFO, "worker", "joined as %s", worker->owner);
@@ -112,7 +113,7 @@ wi_worker_session_lost(struct weir_worker *worker)
         worker->runners[i]->told_to_stop = true;
         wi_runner_tell(worker->runners[i], WI_FACT_LEASE_LOST);
     }
-    worker->owner[0] = '\0'; /* rejoin() finds it, once no job uses the name any more */
+    worker->joined = false; /* rejoin() sees it, once no job uses the old identity any more */
 }
 
 static void
@@ -120,8 +121,8 @@ rejoin(struct weir_worker *worker)
 {
     enum weir_error error = WEIR_OK;
 
-    if (worker->owner[0] != '\0' || worker->coordinator_job.job.busy ||
-        worker->member_job.job.busy || worker->renew_job.job.busy) {
+    if (worker->joined || worker->coordinator_job.job.busy || worker->member_job.job.busy ||
+        worker->renew_job.job.busy) {
         return;
     }
     if (worker->phase == WI_WORKER_DRAINING) {
@@ -129,7 +130,7 @@ rejoin(struct weir_worker *worker)
     }
     error = wi_worker_join(worker);
     if (error != WEIR_OK) {
-        worker->owner[0] = '\0';
+        worker->joined = false;
         wi_log(worker->env, WEIR_LOG_ERROR, "worker", "cannot join: %s", weir_error_text(error));
     }
 }
@@ -180,9 +181,9 @@ drive_drain(struct weir_worker *worker)
 {
     struct weir_mono now = wi_worker_now(worker);
     bool nothing_left =
-        worker->owner[0] == '\0' ? worker->runner_count == 0 : wi_worker_owns_nothing(worker);
+        !worker->joined ? worker->runner_count == 0 : wi_worker_owns_nothing(worker);
 
-    if (!worker->drain_written && !worker->member_job.job.busy && worker->owner[0] != '\0') {
+    if (!worker->drain_written && !worker->member_job.job.busy && worker->joined) {
         worker->drain_written = true;
         worker->member_job.worker = worker;
         worker->member_job.job.run = member_run;
@@ -194,7 +195,7 @@ drive_drain(struct weir_worker *worker)
         wi_worker_stop_all(worker);
     }
     if (nothing_left && !worker->member_job.job.busy &&
-        (worker->owner[0] == '\0' || wi_worker_coordinator_has_left(worker))) {
+        (!worker->joined || wi_worker_coordinator_has_left(worker))) {
         worker->phase = WI_WORKER_ENDED;
     } else if (!wi_mono_before(
                    now,
@@ -355,7 +356,7 @@ turn(struct weir_worker *worker)
         wi_worker_begin_drain(worker);
     }
     rejoin(worker);
-    if (worker->owner[0] != '\0') {
+    if (worker->joined) {
         wi_worker_renew(worker);
         wi_worker_coordinator_tick(worker);
     }
@@ -434,7 +435,7 @@ stop(struct weir_worker *worker, bool clean)
     wi_io_pool_free(worker->io);
     worker->pool = NULL;
     worker->io = NULL;
-    if (clean && worker->owner[0] != '\0') {
+    if (clean && worker->joined) {
         enum weir_error error =
             worker->store->ops->remove_worker(worker->store->store, worker->owner);
 

@@ -122,7 +122,8 @@ struct weir_worker {
     struct wi_lease_store *store;
     struct wi_application application; /* as agreed */
     enum wi_worker_phase phase;
-    char owner[WEIR_OWNER_SIZE]; /* of this session */
+    char owner[WEIR_OWNER_SIZE]; /* of this session; changes only while no job is busy */
+    bool joined;                 /* the session is not known to be lost */
 
     int epoll_fd;
     int wake_fd;   /* eventfd: something for the loop */

@@ -363,6 +363,12 @@ table_done(struct wi_job *job)
             "worker",
             "the lease table cannot be read: %s",
             weir_error_text(read->error));
+    }
+    if (!worker->joined) {
+        wi_lease_table_free(worker->env, &read->table);
+        return; /* the session was lost meanwhile; joining again reads anew */
+    }
+    if (read->error != WEIR_OK) {
         wi_worker_coordinator_table_failed(worker, read->error);
         return;
     }
