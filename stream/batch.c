@@ -1,5 +1,11 @@
 #include "stream/batch.h"
 
+#include <stddef.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/check.h"
 #include "core/memory.h"
 

@@ -1,7 +1,11 @@
 #include "stream/partition_hash.h"
 
+#include <openssl/evp.h>
 #include <stdint.h>
 #include <string.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/hash_key.h"
 
@@ -14,8 +18,8 @@
 #define PADDING_BYTE 0x80U
 #define BITS         8U
 
-/* One 32-bit word of every lane. */
-typedef uint32_t lanes __attribute__((vector_size(4 * WI_MD5_LANES)));
+/* Makes of a word one of every lane. */
+#define LANES __attribute__((vector_size(4 * WI_MD5_LANES)))
 
 /* The sines of RFC 1321. */
 static const uint32_t sines[64] = {
@@ -33,16 +37,21 @@ static const uint32_t initial_state[4] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x
 /* a = b + ((a + mixed + message word + sine) rotated left); `mixed` is the round's function of the
  * other three. */
 static inline void
-step(lanes *a, const lanes *b, const lanes *mixed, const lanes *word_and_sine, unsigned rotation)
+step(
+    LANES uint32_t *a,
+    const LANES uint32_t *b,
+    const LANES uint32_t *mixed,
+    const LANES uint32_t *word_and_sine,
+    unsigned rotation)
 {
-    const lanes sum = *a + *mixed + *word_and_sine;
+    const LANES uint32_t sum = *a + *mixed + *word_and_sine;
 
     *a = *b + ((sum << rotation) | (sum >> (32U - rotation)));
 }
 
 /* The message word of a step, with its sine added. */
-static inline lanes *
-input(lanes *ret, const lanes words[BLOCK_WORDS], unsigned word, unsigned sine)
+static inline LANES uint32_t *
+input(LANES uint32_t *ret, const LANES uint32_t words[BLOCK_WORDS], unsigned word, unsigned sine)
 {
     *ret = words[word % BLOCK_WORDS] + sines[sine];
     return ret;
@@ -50,14 +59,14 @@ input(lanes *ret, const lanes words[BLOCK_WORDS], unsigned word, unsigned sine)
 
 /* The four rounds of RFC 1321, 3.4, on all lanes. */
 static void
-transform(lanes state[4], const lanes words[BLOCK_WORDS])
+transform(LANES uint32_t state[4], const LANES uint32_t words[BLOCK_WORDS])
 {
-    lanes a = state[0];
-    lanes b = state[1];
-    lanes c = state[2];
-    lanes d = state[3];
-    lanes mixed;
-    lanes in;
+    LANES uint32_t a = state[0];
+    LANES uint32_t b = state[1];
+    LANES uint32_t c = state[2];
+    LANES uint32_t d = state[3];
+    LANES uint32_t mixed;
+    LANES uint32_t in;
 
     for (unsigned i = 0; i < 16; i += 4) {
         mixed = d ^ (b & (c ^ d));
@@ -113,7 +122,7 @@ load_u32(const unsigned char *at)
 
 /* Pad each key to one block and spread it over the lanes. */
 static void
-spread(const struct wi_hash_task *tasks, size_t count, lanes words[BLOCK_WORDS])
+spread(const struct wi_hash_task *tasks, size_t count, LANES uint32_t words[BLOCK_WORDS])
 {
     uint32_t columns[BLOCK_WORDS][WI_MD5_LANES] = {{0}};
 
@@ -147,13 +156,14 @@ byte_swapped(uint32_t first, uint32_t second)
 static void
 hash_in_lanes(const struct wi_hash_task *tasks, size_t count)
 {
-    lanes words[BLOCK_WORDS];
-    lanes state[4];
+    LANES uint32_t words[BLOCK_WORDS];
+    LANES uint32_t state[4];
+    const LANES uint32_t zero = {0};
     uint32_t digest[4][WI_MD5_LANES];
 
     spread(tasks, count, words);
     for (unsigned i = 0; i < 4; i++) {
-        state[i] = (lanes){0} + initial_state[i];
+        state[i] = zero + initial_state[i];
     }
     transform(state, words);
     memcpy(digest, state, sizeof digest);

@@ -1,7 +1,12 @@
 #include "stream/shard_graph.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 #include "core/hash_key.h"

@@ -1,10 +1,19 @@
 /* The open shards of an embedded stream in memory: which shard a hash key belongs to. */
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 #include "core/hash_key.h"
 #include "core/memory.h"
+#include "storage/storage.h"
+#include "stream/stream_format.h"
 #include "stream/stream_lmdb.h"
 
 struct map_call {

@@ -1,8 +1,13 @@
 #include "stream/stream_blocks.h"
 
+#include <lmdb.h>
+#include <stdint.h>
 #include <string.h>
 
+#include <weir/error.h>
+
 #include "storage/storage.h"
+#include "stream/stream_format.h"
 
 static enum weir_error
 view_block(const MDB_val *key, const MDB_val *value, struct wi_block_view *ret)

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/types.h>
+
+#include "core/check.h"
 #include "core/clock.h"
 #include "core/detail.h"
+#include "core/log.h"
 #include "core/memory.h"
 #include "core/str.h"
 #include "storage/filesystem.h"
@@ -51,10 +59,14 @@ wi_stream_path(
 static enum weir_error
 folder_open(const char *data_directory, bool create, struct folder *ret, struct weir_detail *detail)
 {
-    const enum weir_error error = wi_stream_path(data_directory, "", ret->path, detail);
+    enum weir_error error = wi_stream_path(data_directory, "", ret->path, detail);
 
     ret->fd = -1;
-    return error == WEIR_OK ? wi_directory_open(ret->path, create, &ret->fd, detail) : error;
+    if (error == WEIR_OK) {
+        error = wi_directory_open(ret->path, create, &ret->fd, detail);
+        WEIR_ASSERT(error != WEIR_OK || ret->fd >= 0);
+    }
+    return error;
 }
 
 static void
@@ -104,6 +116,24 @@ remove_stream_files(const struct folder *folder, const char *name)
     return error;
 }
 
+/* Where a failure only leaves something for the next one to tidy up. */
+static void
+remove_if_possible(const struct weir_env *env, const struct folder *folder, const char *name)
+{
+    const enum weir_error error = remove_stream_files(folder, name);
+
+    if (error != WEIR_OK) {
+        wi_log(
+            env,
+            WEIR_LOG_WARN,
+            "stream",
+            "%s/%s cannot be removed: %s",
+            folder->path,
+            name,
+            weir_error_text(error));
+    }
+}
+
 /* "NAME@BOOT-PID-START-RANDOM": no stream can be called so. */
 static enum weir_error
 make_working_name(
@@ -151,7 +181,7 @@ remove_leftovers(const struct weir_env *env, const struct folder *folder)
     }
     while ((entry = readdir(entries)) != NULL) { /* NOLINT(concurrency-mt-unsafe) */
         if (strchr(entry->d_name, '@') != NULL && is_leftover(env, folder, entry->d_name)) {
-            (void)remove_stream_files(folder, entry->d_name);
+            remove_if_possible(env, folder, entry->d_name);
         }
     }
     closedir(entries);
@@ -241,7 +271,7 @@ wi_stream_directory_delete(
         remove_leftovers(env, &folder);
         error = delete_in(env, &folder, data_directory, name, detail);
     } else if (error == WEIR_ENOTFOUND) {
-        (void)wi_detail(detail, error, "there is no stream %s", name);
+        error = wi_detail(detail, error, "there is no stream %s", name);
     }
     folder_close(&folder);
     return error;
@@ -321,7 +351,7 @@ create_in(
         error = publish(folder, working_name, name, detail);
     }
     if (error != WEIR_OK) {
-        (void)remove_stream_files(folder, working_name);
+        remove_if_possible(env, folder, working_name);
     }
     return error;
 }

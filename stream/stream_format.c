@@ -1,10 +1,15 @@
 #include "stream/stream_format.h"
 
 #include <assert.h>
+#include <stdint.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 

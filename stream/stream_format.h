@@ -16,7 +16,7 @@
 #define WI_STREAM_FORMAT_VERSION 1U
 
 /* A put closes a block when the next record would carry it beyond this size. */
-#define WI_BLOCK_BYTES_MAX (64U * 1024U)
+#define WI_BLOCK_BYTES_MAX ((size_t)64 * 1024)
 
 /* No parent, no child. */
 #define WI_SHARD_NONE UINT32_MAX

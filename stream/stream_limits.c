@@ -1,6 +1,15 @@
 /* The optional limits of Kinesis: token buckets of one second, one set for each shard. */
+#include <lmdb.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+
 #include "core/clock.h"
 #include "core/mono.h"
+#include "storage/storage.h"
+#include "stream/stream_format.h"
 #include "stream/stream_lmdb.h"
 
 /* Tokens are thousandths, so a rate per second is a rate per millisecond as it stands. */

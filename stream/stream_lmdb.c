@@ -1,14 +1,26 @@
 /* The embedded stream as a stream source: open, close, describe, wait. */
 #include "stream/stream_lmdb.h"
 
+#include <lmdb.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 #include "core/clock.h"
 #include "core/detail.h"
 #include "core/memory.h"
 #include "storage/process.h"
+#include "storage/storage.h"
+#include "stream/stream_format.h"
+#include "stream/stream_source.h"
 
 /* Boot ids are 32 bits; this bit keeps ours from being 0, which means "never put". */
 #define BOOT_IS_KNOWN ((uint64_t)1 << 32)

@@ -1,8 +1,17 @@
 /* The environment of an embedded stream: how it is opened, filled at first and marked deleted. */
-#include "core/check.h"
+#include <lmdb.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/stream.h>
+
 #include "core/clock.h"
 #include "core/detail.h"
 #include "core/hash_key.h"
+#include "storage/storage.h"
+#include "stream/stream_format.h"
 #include "stream/stream_lmdb.h"
 
 /* The same writer for longer than this means that it hangs. */

@@ -1,12 +1,20 @@
 /* Get: find the position, copy blocks out of the map, then check them and make the views. */
+#include <lmdb.h>
+#include <stdint.h>
 #include <string.h>
 
-#include "core/check.h"
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/types.h>
+
 #include "core/clock.h"
 #include "core/sequence_number.h"
+#include "storage/storage.h"
 #include "stream/batch.h"
 #include "stream/stream_blocks.h"
+#include "stream/stream_format.h"
 #include "stream/stream_lmdb.h"
+#include "stream/stream_source.h"
 
 /* One call of get; everything from `meta` on is found inside the transaction. */
 struct get_call {

@@ -1,13 +1,23 @@
 /* Put: route, build blocks, then number and write them in one transaction. */
+#include <lmdb.h>
+#include <openssl/evp.h>
+#include <openssl/types.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <string.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 #include "core/clock.h"
 #include "core/detail.h"
-#include "core/hash_key.h"
 #include "core/memory.h"
-#include "core/sequence_number.h"
+#include "storage/storage.h"
 #include "stream/partition_hash.h"
+#include "stream/stream_format.h"
 #include "stream/stream_lmdb.h"
 
 /* How often blocks are made again because the shards or the tokens changed meanwhile. */
@@ -131,48 +141,24 @@ context_give_back(struct stream_lmdb *stream, struct wi_put_context *context)
     }
 }
 
-/* Replace an array whose content is not needed any more. */
-static enum weir_error
-renew(const struct weir_env *env, void *array, size_t size, void **ret)
-{
-    void *fresh = wi_resize(env, NULL, size);
-
-    if (fresh == NULL) {
-        return WEIR_ENOMEM;
-    }
-    wi_free(env, array);
-    *ret = fresh;
-    return WEIR_OK;
-}
-
 static enum weir_error
 reserve_entries(const struct weir_env *env, struct wi_put_context *context, size_t count)
 {
-    void *keys = NULL;
-    void *order = NULL;
-    void *parts = NULL;
-    void *blocks = NULL;
-
     if (count <= context->entry_capacity) {
         return WEIR_OK;
     }
     context->entry_capacity = 0;
-    if (renew(env, context->keys, count * sizeof *context->keys, &keys) != WEIR_OK) {
+    void *keys = wi_resize_array(env, context->keys, count, sizeof *context->keys);
+    context->keys = keys == NULL ? context->keys : keys;
+    void *order = wi_resize_array(env, context->order, count, sizeof *context->order);
+    context->order = order == NULL ? context->order : order;
+    void *parts = wi_resize_array(env, context->parts, count, sizeof *context->parts);
+    context->parts = parts == NULL ? context->parts : parts;
+    void *blocks = wi_resize_array(env, context->blocks, count, sizeof *context->blocks);
+    context->blocks = blocks == NULL ? context->blocks : blocks;
+    if (keys == NULL || order == NULL || parts == NULL || blocks == NULL) {
         return WEIR_ENOMEM;
     }
-    context->keys = keys;
-    if (renew(env, context->order, count * sizeof *context->order, &order) != WEIR_OK) {
-        return WEIR_ENOMEM;
-    }
-    context->order = order;
-    if (renew(env, context->parts, count * sizeof *context->parts, &parts) != WEIR_OK) {
-        return WEIR_ENOMEM;
-    }
-    context->parts = parts;
-    if (renew(env, context->blocks, count * sizeof *context->blocks, &blocks) != WEIR_OK) {
-        return WEIR_ENOMEM;
-    }
-    context->blocks = blocks;
     context->entry_capacity = count;
     return WEIR_OK;
 }
@@ -318,16 +304,16 @@ build_blocks(struct put_call *call)
     size_t at = 0;
 
     for (size_t i = 0; i < context->order_count; i++) {
-        room += WI_BLOCK_HEADER_SIZE + WI_BLOCK_TABLE_ENTRY +
+        room += (size_t)WI_BLOCK_HEADER_SIZE + WI_BLOCK_TABLE_ENTRY +
                 wi_frame_size(&call->entries[context->order[i]]);
     }
     if (room > context->byte_capacity) {
-        void *bytes = NULL;
-
-        if (renew(call->stream->env, context->bytes, room, &bytes) != WEIR_OK) {
+        wi_free(call->stream->env, context->bytes);
+        context->byte_capacity = 0;
+        context->bytes = wi_resize(call->stream->env, NULL, room);
+        if (context->bytes == NULL) {
             return WEIR_ENOMEM;
         }
-        context->bytes = bytes;
         context->byte_capacity = room;
     }
     context->block_count = 0;

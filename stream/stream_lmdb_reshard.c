@@ -1,12 +1,21 @@
 /* Split, merge and scale: close shards and open their children, in one transaction. */
+#include <lmdb.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 #include "core/clock.h"
 #include "core/detail.h"
 #include "core/hash_key.h"
 #include "core/memory.h"
+#include "storage/storage.h"
+#include "stream/stream_format.h"
 #include "stream/stream_lmdb.h"
 
 /* An open shard while the plan is carried out. */

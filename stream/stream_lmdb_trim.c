@@ -1,8 +1,14 @@
 /* Retention: expired blocks go, then closed shards that nobody can need any more. */
+#include <lmdb.h>
+#include <stdint.h>
 #include <string.h>
+
+#include <weir/error.h>
 
 #include "core/clock.h"
 #include "core/detail.h"
+#include "storage/storage.h"
+#include "stream/stream_format.h"
 #include "stream/stream_lmdb.h"
 
 /* What one put may do, and how often; what one transaction of weir_stream_trim() may do. */

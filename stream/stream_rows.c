@@ -1,7 +1,13 @@
 /* Rows of the embedded stream in their databases: read, write, walk. */
+#include <lmdb.h>
+#include <stdint.h>
 #include <string.h>
 
+#include <weir/error.h>
+
 #include "core/check.h"
+#include "storage/storage.h"
+#include "stream/stream_format.h"
 #include "stream/stream_lmdb.h"
 
 static char meta_key[] = "stream";

@@ -1,7 +1,13 @@
 /* The public functions of streams: they check arguments and call the slots of the stream's kind. */
 #include "stream/stream_source.h"
 
+#include <stdint.h>
 #include <string.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/types.h>
 
 #include "core/clock.h"
 #include "core/detail.h"
@@ -240,6 +246,7 @@ weir_stream_put(
     return stream->ops->put(stream->source, entries, count, ret_results, detail);
 }
 
+/* The public contract has seven parameters. NOLINTBEGIN(readability-function-size) */
 enum weir_error
 weir_stream_get(
     struct weir_stream *stream,
@@ -259,6 +266,7 @@ weir_stream_get(
     }
     return stream->ops->get(stream->source, shard_id, from, &limits, batch, ret);
 }
+/* NOLINTEND(readability-function-size) */
 
 uint64_t
 weir_stream_version(struct weir_stream *stream)
