@@ -89,7 +89,7 @@ wait_until() {
     done
 }
 
-lines_in() { [ "$(cat "$1" 2>/dev/null | wc -l)" -ge "$2" ]; }
+lines_in() { [ "$({ wc -l <"$1"; } 2>/dev/null || echo 0)" -ge "$2" ]; }
 is_gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # start NAME ARGUMENT...: `weir` in the background, NAME.out and NAME.err; sets pid.
