@@ -97,21 +97,27 @@ just_before(const struct weir_position *record)
 
 /* --- note: events become facts --- */
 
-/* Wait before the next try: exponential, full jitter (S17). */
+/* Wait as after `failures` failures in a row: exponential, full jitter (S17). */
 static void
-fail(struct wi_consumer *c, struct weir_mono now)
+back_off(struct wi_consumer *c, struct weir_mono now, uint32_t failures)
 {
     WEIR_ASSERT(c->settings->retry_base_ms >= 0);
-    if (c->failures < UINT32_MAX) {
-        c->failures++;
-    }
     c->not_before = wi_mono_add_ms(
         now,
         wi_backoff_ms(
-            c->failures,
+            failures,
             c->settings->retry_base_ms,
             c->settings->retry_cap_ms,
             wi_pcg_next64(&c->random)));
+}
+
+static void
+fail(struct wi_consumer *c, struct weir_mono now)
+{
+    if (c->failures < UINT32_MAX) {
+        c->failures++;
+    }
+    back_off(c, now, c->failures);
 }
 
 /* True if the action succeeded; else its next try waits. */
@@ -171,6 +177,10 @@ note_fetched(struct wi_consumer *c, const struct wi_consumer_event *event)
     if (event->error == WEIR_ETRIMMED && is_numbered(&c->fetch_from)) { /* S10 */
         c->fetch_from = event->next;
         c->attempt = 1;
+        return;
+    }
+    if (event->error == WEIR_EBUSY) { /* S9: the fetch did not even begin */
+        back_off(c, event->now, 1);
         return;
     }
     if (event->error != WEIR_OK && !(is_damaged && event->count > 0)) { /* S9, S11 */

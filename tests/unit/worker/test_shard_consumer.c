@@ -283,6 +283,25 @@ fetches_again_from_the_same_position_after_any_other_error(void **state)
     }
 }
 
+/* S9: with the fetch budget used up by other shards this one must not fall asleep for long. */
+static void
+takes_a_fetch_that_found_no_memory_for_no_failure(void **state)
+{
+    struct wi_consumer consumer;
+    (void)state;
+    given_fetching(&consumer, after(10));
+
+    for (int64_t i = 1; i < 50; i++) {
+        int64_t now_ms = i * 2 * RETRY_CAP_MS;
+        (void)ended_at(&consumer, WI_CONSUMER_FETCHED, WEIR_EBUSY, now_ms);
+        assert_true(consumer.not_before.ns <= at_ms(now_ms + RETRY_BASE_MS).ns);
+        assert_false(wi_consumer_is_blocked(&consumer));
+        if (consumer.in_flight == WI_CONSUMER_WAIT) {
+            (void)after_back_off(&consumer, now_ms);
+        }
+    }
+}
+
 /* S10 */
 static void
 goes_on_at_the_horizon_when_records_were_trimmed(void **state)
@@ -479,6 +498,7 @@ main(void)
         cmocka_unit_test(tries_the_same_records_again_as_the_next_attempt),
         cmocka_unit_test(starts_anew_with_the_record_that_failed_when_some_are_done),
         cmocka_unit_test(fetches_again_from_the_same_position_after_any_other_error),
+        cmocka_unit_test(takes_a_fetch_that_found_no_memory_for_no_failure),
         cmocka_unit_test(goes_on_at_the_horizon_when_records_were_trimmed),
         cmocka_unit_test(processes_what_stands_before_damage_and_then_blocks_there),
         cmocka_unit_test(anchors_latest_before_it_waits_for_records),

@@ -118,10 +118,13 @@ fetch(struct world *world, const struct weir_position *from, struct wi_consumer_
     if (fault_one_in(world, 6)) {
         event->error = one_in(world, 2) ? WEIR_EIO : WEIR_ECORRUPT;
     }
+    if (fault_one_in(world, 20)) {
+        event->error = WEIR_EBUSY;
+    }
     if (from->type == WEIR_LATEST && world->put < world->records) {
         world->put += wi_pcg_below(&world->random, 2); /* it came while LATEST was looked up */
     }
-    if (event->error == WEIR_EIO) {
+    if (event->error == WEIR_EIO || event->error == WEIR_EBUSY) {
         return;
     }
     if (first <= world->put) {
