@@ -6,9 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/time.h>
-#include <sys/types.h>
+#include <sys/resource.h> /* IWYU pragma: keep */
 #include <sys/wait.h>
 #include <unistd.h>
 

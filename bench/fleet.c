@@ -7,10 +7,8 @@
 #include <string.h>
 
 #include <weir/app.h>
-#include <weir/env.h>
 #include <weir/error.h>
 #include <weir/stream.h>
-#include <weir/types.h>
 
 #include "bench/clock.h"
 #include "bench/harness.h"

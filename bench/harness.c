@@ -5,6 +5,7 @@
 #include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <weir/error.h>
+
+#include "bench/bench.h"
 #include "bench/clock.h"
+#include "bench/shared.h"
 
 /* Most folders deep, and most descriptors, of a removal. */
 #define REMOVE_DESCRIPTORS 16
@@ -77,6 +82,7 @@ remove_one(const char *path, const struct stat *status, int type, struct FTW *pl
 void
 bench_remove(const char *path)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     (void)nftw(path, remove_one, REMOVE_DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
 }
 

@@ -1,10 +1,10 @@
 /* failover_kill9, hang_takeover: from the end of an owner to the first record at the next one. */
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 

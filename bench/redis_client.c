@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
+#include <hiredis/read.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -141,7 +142,7 @@ bool
 role_redis_read(const struct role *role)
 {
     redisContext *redis = redis_client_connect(role->slot->directory);
-    char id[ID_SIZE] = "0";
+    char id[ID_SIZE] = "$"; /* only what is still to come */
     bool ok = redis != NULL;
 
     role_begin(role);

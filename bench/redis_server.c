@@ -1,6 +1,6 @@
 /* The server of the peer: started, filled, ended. */
-#include <fcntl.h>
 #include <hiredis/hiredis.h>
+#include <hiredis/read.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -8,6 +8,7 @@
 #include "bench/bench.h"
 #include "bench/harness.h"
 #include "bench/lines.h"
+#include "bench/shared.h"
 
 /* Columns of the table. */
 #define FORMAT "%-27s %12s %-11s %12s %8s %10s  %-4s  %s\n"

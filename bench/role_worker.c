@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/checkpointer.h>
 #include <weir/env.h>
 #include <weir/error.h>
 #include <weir/processor.h>
@@ -63,7 +64,7 @@ process_count(
 {
     (void)state;
     (void)checkpointer;
-    (void)ret_processed;
+    *ret_processed = input->count;
     count(context, input->count);
     return WEIR_OK;
 }
@@ -115,7 +116,7 @@ process_track(
     const int64_t now_ns = bench_now_ns();
 
     (void)checkpointer;
-    (void)ret_processed;
+    *ret_processed = input->count;
     note_owner(shard, (uint_fast32_t)(processing->role->index + 1), now_ns);
     for (size_t i = 0; i < input->count; i++) {
         struct bench_payload payload;
@@ -143,7 +144,7 @@ process_latency(
 
     (void)state;
     (void)checkpointer;
-    (void)ret_processed;
+    *ret_processed = input->count;
     for (size_t i = 0; i < input->count; i++) {
         struct bench_payload payload;
         if (input->records[i].data.length == sizeof payload) {

@@ -1,6 +1,5 @@
 #include "bench/roles.h"
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,7 +10,6 @@
 #include <weir/env.h>
 #include <weir/error.h>
 #include <weir/stream.h>
-#include <weir/types.h>
 
 #include "bench/bare_lmdb.h"
 #include "bench/bench.h"
