@@ -243,6 +243,19 @@ start_or_give_back(struct weir_worker *worker, const struct wi_lease *lease)
     }
 }
 
+/* A lease that this worker has and does not want: finished, or it drains. */
+static void
+give_back_unused(struct weir_worker *worker, const struct wi_lease *lease)
+{
+    const struct wi_past_lease *past = find_past(worker, lease->lease_key);
+
+    if (past == NULL || past->epoch < lease->epoch) {
+        give_back(worker, lease, &lease->replay_through);
+    } else if (past->epoch == lease->epoch) {
+        give_back(worker, lease, &past->handed_through);
+    }
+}
+
 /* --- applying a picture of the table -------------------------------------------------------- */
 
 static void
@@ -269,7 +282,7 @@ apply_item(struct weir_worker *worker, const struct wi_schedule_item *item)
         wi_runner_tell(runner, WI_FACT_LEASE_LOST);
         break;
     case WI_SCHEDULE_RELEASE:
-        give_back(worker, lease, &lease->replay_through);
+        give_back_unused(worker, lease);
         break;
     }
 }
