@@ -1,13 +1,21 @@
 #include "lease/lease_row.h"
 
+#include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "core/position.h"
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/str.h"
+#include "lease/lease.h"
 #include "lease/lease_rules.h"
+#include "lease/lease_store.h"
 #include "lease/position_message.h"
+#include "lease/session_rules.h"
+#include "wire/envelope.h"
+#include "wire/message_arena.h"
 #include "wire/weir.pb-c.h"
 
 /* What a lease message points to while it is packed. */

@@ -1,9 +1,15 @@
 #include "lease/lease_rules.h"
 
+#include <stdint.h>
 #include <string.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 #include "core/position.h"
+#include "lease/lease.h"
+#include "lease/lease_store.h"
 
 enum wi_owner_state
 wi_owner_view_state(const char *owner, const struct wi_owner_view *view)

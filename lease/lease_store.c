@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+
 #include "core/memory.h"
+#include "lease/lease.h"
 #include "lease/lease_table.h"
 
 _Static_assert(

@@ -2,14 +2,25 @@
 #include "lease/lease_store_lmdb.h"
 
 #include <errno.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/detail.h"
 #include "core/memory.h"
 #include "core/str.h"
+#include "lease/lease_rules.h"
+#include "lease/lease_store.h"
+#include "storage/environment.h"
 #include "storage/process.h"
+#include "storage/storage.h"
 
 #define PATH_SIZE        4096
 #define FOLDER_MODE      0700
@@ -155,6 +166,7 @@ open_environment(
     struct weir_detail *detail)
 {
     char path[PATH_SIZE];
+    enum weir_error error;
 
     (void)snprintf(
         path,
@@ -168,7 +180,9 @@ open_environment(
     storage->databases_max = DATABASES_MAX;
     storage->read_only = options->read_only;
     storage->lock_patience_ms = options->lock_patience_ms;
-    return wi_storage_open(store->env, storage, ret, detail);
+    error = wi_storage_open(store->env, storage, ret, detail);
+    storage->directory = NULL;
+    return error;
 }
 
 static enum weir_error

@@ -1,6 +1,17 @@
 /* The application and its leader in the LMDB backend. */
-#include "core/str.h"
+#include <lmdb.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
+
+#include "lease/lease.h"
+#include "lease/lease_row.h"
+#include "lease/lease_rules.h"
 #include "lease/lease_store_lmdb.h"
+#include "lease/session_rules.h"
+#include "storage/storage.h"
 
 /* --- application --- */
 

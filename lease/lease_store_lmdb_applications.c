@@ -6,6 +6,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/memory.h"
 #include "core/str.h"
 #include "lease/lease_store.h"

@@ -1,9 +1,19 @@
 /* What leaders and operators do to lease rows in the LMDB backend. */
+#include <lmdb.h>
+#include <stdint.h>
 #include <string.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/memory.h"
 #include "core/str.h"
+#include "lease/lease.h"
+#include "lease/lease_rules.h"
+#include "lease/lease_store.h"
 #include "lease/lease_store_lmdb.h"
+#include "lease/session_rules.h"
+#include "storage/storage.h"
 
 /* After a commit that changed ownership or wishes; a hint, see docs/lease-table.md. */
 static void

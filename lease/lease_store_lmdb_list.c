@@ -1,10 +1,19 @@
 /* Reading the table in the LMDB backend. */
+#include <lmdb.h>
+#include <stdint.h>
 #include <string.h>
 
-#include "core/memory.h"
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/str.h"
+#include "lease/lease.h"
+#include "lease/lease_row.h"
+#include "lease/lease_rules.h"
+#include "lease/lease_store.h"
 #include "lease/lease_store_lmdb.h"
 #include "lease/lease_table.h"
+#include "storage/storage.h"
 
 #define LIST_ATTEMPTS_MAX 16  /* rows keep appearing while we allocate for those we saw */
 #define LEASES_HEADROOM   16U /* rows that may appear without another attempt */

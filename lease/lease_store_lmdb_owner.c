@@ -1,8 +1,17 @@
 /* What owners do to their leases in the LMDB backend. */
+#include <lmdb.h>
+#include <stdint.h>
 #include <string.h>
 
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/memory.h"
+#include "lease/lease_rules.h"
+#include "lease/lease_store.h"
 #include "lease/lease_store_lmdb.h"
+#include "lease/session_rules.h"
+#include "storage/storage.h"
 
 /* Nothing of a missing row is the caller's. */
 static enum weir_error

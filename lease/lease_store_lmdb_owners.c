@@ -1,12 +1,21 @@
 /* Owners in the LMDB backend: their sessions, the kernel's word on their processes, fencing. */
+#include <lmdb.h>
 #include <string.h>
 
-#include "core/check.h"
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/memory.h"
 #include "core/str.h"
+#include "lease/lease.h"
+#include "lease/lease_row.h"
+#include "lease/lease_rules.h"
+#include "lease/lease_store.h"
 #include "lease/lease_store_lmdb.h"
 #include "lease/lease_table.h"
+#include "lease/session_rules.h"
 #include "storage/process.h"
+#include "storage/storage.h"
 
 #define VIEWS_MIN         8U
 #define LIST_ATTEMPTS_MAX 16 /* workers keep registering while we allocate for those we saw */

@@ -1,8 +1,18 @@
 /* Rows of the LMDB backend: get, decode, encode, put. Everything here runs inside transactions. */
+#include <lmdb.h>
+#include <stdint.h>
 #include <string.h>
 
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/str.h"
+#include "lease/lease.h"
+#include "lease/lease_row.h"
+#include "lease/lease_rules.h"
 #include "lease/lease_store_lmdb.h"
+#include "lease/session_rules.h"
+#include "storage/storage.h"
 
 /* Keys in the database `meta`. */
 #define APPLICATION_KEY WI_STR("application")

@@ -1,11 +1,21 @@
 /* Workers' sessions in the LMDB backend: registration, heartbeat, drain, removal. */
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <string.h>
 
-#include "core/memory.h"
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/str.h"
+#include "lease/lease.h"
+#include "lease/lease_row.h"
+#include "lease/lease_rules.h"
+#include "lease/lease_store.h"
 #include "lease/lease_store_lmdb.h"
-#include "lease/lease_table.h"
+#include "lease/session_rules.h"
 #include "storage/process.h"
+#include "storage/storage.h"
 
 /* --- renew --- */
 

@@ -1,9 +1,18 @@
 #include "lease/lease_store_memory.h"
 
+#include <pthread.h>
+#include <stdint.h>
 #include <time.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+
 #include "core/memory.h"
+#include "lease/lease.h"
+#include "lease/lease_rules.h"
+#include "lease/lease_store.h"
 #include "lease/lease_table.h"
+#include "lease/session_rules.h"
 
 #define MS_PER_S  1000
 #define NS_PER_MS 1000000

@@ -1,8 +1,17 @@
 /* The memory backend's operations on lease rows. Each holds the mutex from its first look to its
  * last change, so all of them are one after another. */
+#include <pthread.h>
+#include <stdint.h>
 #include <string.h>
 
+#include <weir/error.h>
+#include <weir/types.h>
+
+#include "lease/lease.h"
+#include "lease/lease_rules.h"
+#include "lease/lease_store.h"
 #include "lease/lease_store_memory.h"
+#include "lease/session_rules.h"
 
 enum weir_error
 wi_memory_create(

@@ -1,8 +1,15 @@
+#include <pthread.h>
+#include <stdint.h>
 #include <string.h>
+
+#include <weir/error.h>
 
 #include "core/check.h"
 #include "core/memory.h"
+#include "lease/lease.h"
+#include "lease/lease_rules.h"
 #include "lease/lease_store_memory.h"
+#include "lease/session_rules.h"
 
 #define CAPACITY_MIN 16U
 

@@ -1,8 +1,17 @@
 /* The memory backend's operations on application, workers and leader. */
+#include <pthread.h>
+#include <stdint.h>
 #include <string.h>
 
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/str.h"
+#include "lease/lease.h"
+#include "lease/lease_rules.h"
+#include "lease/lease_store.h"
 #include "lease/lease_store_memory.h"
+#include "lease/session_rules.h"
 #include "storage/process.h"
 
 enum weir_error

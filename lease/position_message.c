@@ -1,8 +1,13 @@
 #include "lease/position_message.h"
 
+#include <protobuf-c/protobuf-c.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include <weir/types.h>
 
 #include "core/check.h"
+#include "wire/weir.pb-c.h"
 
 #define WORD_BYTES 8U
 

@@ -1,8 +1,15 @@
 #include "lease/session_rules.h"
 
+#include <stdint.h>
 #include <string.h>
 
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/check.h"
+#include "lease/lease.h"
+#include "lease/lease_rules.h"
+#include "lease/lease_store.h"
 
 #define FIRST_COUNTER 1U /* 0 means: there is no row */
 

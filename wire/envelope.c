@@ -1,6 +1,11 @@
 #include "wire/envelope.h"
 
+#include <stddef.h>
+#include <stdint.h>
 #include <xxhash.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
 
 #define VERSION_AT  0U
 #define LENGTH_AT   4U

@@ -1,6 +1,11 @@
 #include "wire/message_arena.h"
 
+#include <protobuf-c/protobuf-c.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
 
 /* protobuf-c frees what it scans with; the arena forgets it at the next init. */
 static void

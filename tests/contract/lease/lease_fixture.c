@@ -251,12 +251,12 @@ start_process(pid_t *ret_child)
     *ret_child = fork();
     assert_true(*ret_child >= 0);
     if (*ret_child == 0) {
-        bool told = wi_process_self(&process) == WEIR_OK &&
-                    write(ends[1], &process, sizeof process) == (ssize_t)sizeof process;
-        while (told) {
+        if (wi_process_self(&process) != WEIR_OK || write(ends[1], &process, sizeof process) < 0) {
+            _exit(1);
+        }
+        for (;;) {
             (void)pause();
         }
-        _exit(1);
     }
     assert_int_equal(read(ends[0], &process, sizeof process), sizeof process);
     close(ends[0]);

@@ -8,7 +8,7 @@
 /* Fields above 15 take two bytes of tag. */
 #define UNKNOWN_TAG_LOW  0xf8U /* field 127, varint */
 #define UNKNOWN_TAG_HIGH 0x07U
-#define UNKNOWN_SIZE     3U
+#define UNKNOWN_SIZE     ((size_t)3)
 
 static enum weir_error
 unpack(const void *data, size_t length, ProtobufCMessage **ret)
