@@ -30,6 +30,7 @@ struct consume {
     char bare[BENCH_PATH_SIZE];
     struct samples weir;
     struct samples scan;
+    struct samples warm; /* a second scan by the same process */
     struct samples redis;
 };
 
@@ -92,7 +93,9 @@ consume_bare(struct bench *bench, struct consume *consume)
     if (slot->done != consume->records) {
         return bench_fail(bench, "the bare scan did not see each record once");
     }
-    add_cpu(&consume->scan, cpu_ns, consume->records);
+    /* The worker reads pages that its process has not mapped yet, so that is what is compared. */
+    add_cpu(&consume->scan, cpu_ns - slot->warm_cpu_ns, consume->records);
+    add_cpu(&consume->warm, slot->warm_cpu_ns, consume->records);
     return true;
 }
 
@@ -130,6 +133,7 @@ compare_scan(struct bench *bench, struct consume *consume)
 {
     const size_t repetitions = bench_count(bench, REPETITIONS, 1);
     struct bench_result result;
+    char note[BENCH_TEXT_SIZE];
 
     if (!prepare(bench, consume)) {
         return false;
@@ -140,6 +144,12 @@ compare_scan(struct bench *bench, struct consume *consume)
         }
     }
     result = result_of(&consume->weir, &consume->scan);
+    (void)snprintf(
+        note,
+        sizeof note,
+        "a second scan by the same process: %.4f",
+        samples_quantile(&consume->warm, 0.5));
+    result.note = note;
     bench_report(bench, consume->line, &result);
     bench_remove(consume->bare);
     return true;

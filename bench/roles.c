@@ -105,6 +105,11 @@ role_scan(const struct role *role)
          bare_scan(&bare, &records, role->slot->failure);
     role_end(role);
     role->slot->done = records;
+    if (ok) {
+        const int64_t start_ns = bench_cpu_ns();
+        ok = bare_scan(&bare, &records, role->slot->failure);
+        role->slot->warm_cpu_ns = bench_cpu_ns() - start_ns;
+    }
     bare_close(&bare);
     return ok;
 }

@@ -19,7 +19,7 @@ enum bench_role {
     BENCH_ROLE_WORKER,        /**< weir: a worker */
     BENCH_ROLE_LOAD,          /**< weir: one record to each shard, again and again */
     BENCH_ROLE_PUT,           /**< weir: put as fast as it goes */
-    BENCH_ROLE_SCAN,          /**< bare LMDB: read everything once */
+    BENCH_ROLE_SCAN,          /**< bare LMDB: read everything, twice */
     BENCH_ROLE_APPEND,        /**< bare LMDB: append as fast as it goes */
     BENCH_ROLE_REDIS_CONSUME, /**< hiredis: XREADGROUP and XACK */
     BENCH_ROLE_REDIS_READ,    /**< hiredis: XREAD BLOCK, one record at a time */
@@ -53,6 +53,7 @@ struct bench_slot {
     int64_t cpu_start_ns;         /**< of this process, when the work began */
     int64_t cpu_ns;               /**< from then to its end, by its own clock */
     int64_t wall_ns;
+    int64_t warm_cpu_ns; /**< BENCH_ROLE_SCAN: of a second pass, over pages that are mapped */
     char failure[BENCH_TEXT_SIZE]; /**< "" if all went well */
 };
 
