@@ -35,6 +35,8 @@
 
 #define MS_PER_S 1000
 
+#define REMOVE_ATTEMPTS 8U
+
 /* The folder of all streams, and names in it. */
 struct folder {
     int fd; /* of DATA/streams; -1: not open */
@@ -87,7 +89,7 @@ from_errno(struct weir_detail *detail, const char *what)
 
 /* Unlink the files of a folder and the folder itself; what is not there any more is fine. */
 static enum weir_error
-remove_stream_files(const struct folder *folder, const char *name)
+remove_files_once(const struct folder *folder, const char *name)
 {
     const int fd = openat(folder->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *entries = fd < 0 ? NULL : fdopendir(fd);
@@ -112,6 +114,18 @@ remove_stream_files(const struct folder *folder, const char *name)
     closedir(entries);
     if (unlinkat(folder->fd, name, AT_REMOVEDIR) != 0 && errno != ENOENT && error == WEIR_OK) {
         error = wi_error_from_errno(errno);
+    }
+    return error;
+}
+
+/* Somebody who has just opened the folder may still be making files in it; then once more. */
+static enum weir_error
+remove_stream_files(const struct folder *folder, const char *name)
+{
+    enum weir_error error = remove_files_once(folder, name);
+
+    for (unsigned i = 1; i < REMOVE_ATTEMPTS && error != WEIR_OK; i++) {
+        error = remove_files_once(folder, name);
     }
     return error;
 }
@@ -189,39 +203,68 @@ remove_leftovers(const struct weir_env *env, const struct folder *folder)
 
 /* --- delete --- */
 
-static bool
-same_folder(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-/* Rename the folder away if it still is the one that `marked` describes; a stream that was created
- * under the name since then is left alone. */
+/* Rename the folder to `working_name` if its stream is deleted, or damaged and `take_damaged`.
+ * Creates take the same lock, so the folder looked at is the folder renamed. */
 static enum weir_error
 rename_away(
+    const struct weir_env *env,
     const struct folder *folder,
     const char *name,
     const char *working_name,
-    const struct stat *marked,
-    struct weir_detail *detail)
+    bool take_damaged)
 {
-    struct stat now;
+    char directory[WI_PATH_SIZE];
+    bool is_deleted = false;
+    const int length = snprintf(directory, sizeof directory, "%s/%s", folder->path, name);
     enum weir_error error = wi_file_lock(folder->fd, true, LOCK_PATIENCE_MS);
 
     if (error != WEIR_OK) {
-        return wi_detail(detail, error, "%s: another process keeps the folder locked", name);
+        return error;
     }
-    if (fstatat(folder->fd, name, &now, AT_SYMLINK_NOFOLLOW) != 0 || !same_folder(&now, marked)) {
-        error = wi_detail(detail, WEIR_ENOTFOUND, "%s: somebody else has deleted it", name);
-    } else if (
-        renameat(folder->fd, name, folder->fd, working_name) != 0 || fsync(folder->fd) != 0) {
-        error = from_errno(detail, name);
+    WEIR_ASSERT(length > 0 && (size_t)length < sizeof directory);
+    error = wi_stream_lmdb_is_deleted(env, directory, &is_deleted);
+    if (error == WEIR_ECORRUPT && take_damaged) {
+        is_deleted = true;
+        error = WEIR_OK;
+    }
+    if (error == WEIR_OK && !is_deleted) {
+        error = WEIR_ENOTFOUND;
+    }
+    if (error == WEIR_OK &&
+        (renameat(folder->fd, name, folder->fd, working_name) != 0 || fsync(folder->fd) != 0)) {
+        error = wi_error_from_errno(errno);
     }
     (void)flock(folder->fd, LOCK_UN);
     return error;
 }
 
-/* Mark, rename, remove. A stream that is damaged can be deleted too. */
+/* The rest of a delete. After the flag nothing to do is fine: somebody else has done it. A damaged
+ * stream is deleted by the rename, which happens once. */
+static enum weir_error
+finish_delete(
+    const struct weir_env *env,
+    const struct folder *folder,
+    const char *name,
+    bool take_damaged,
+    struct weir_detail *detail)
+{
+    char working_name[WEIR_OWNER_SIZE];
+    enum weir_error error = make_working_name(env, name, working_name, detail);
+
+    if (error != WEIR_OK) {
+        return error;
+    }
+    error = rename_away(env, folder, name, working_name, take_damaged);
+    if (error == WEIR_OK) {
+        remove_if_possible(env, folder, working_name);
+    }
+    return error == WEIR_OK || (error == WEIR_ENOTFOUND && !take_damaged)
+               ? WEIR_OK
+               : wi_detail(detail, error, "%s: %s", name, weir_error_text(error));
+}
+
+/* Whoever sets the flag has deleted the stream; the rest is tidying. A stream that is damaged can
+ * be deleted too. */
 static enum weir_error
 delete_in(
     const struct weir_env *env,
@@ -231,13 +274,10 @@ delete_in(
     struct weir_detail *detail)
 {
     char directory[WI_PATH_SIZE];
-    char working_name[WEIR_OWNER_SIZE];
     struct stat status;
     enum weir_error error = wi_stream_path(data_directory, name, directory, detail);
+    enum weir_error finished = WEIR_OK;
 
-    if (error == WEIR_OK) {
-        error = make_working_name(env, name, working_name, detail);
-    }
     if (error != WEIR_OK) {
         return error;
     }
@@ -245,16 +285,13 @@ delete_in(
         return wi_detail(detail, WEIR_ENOTFOUND, "there is no stream %s", name);
     }
     error = wi_stream_lmdb_mark_deleted(env, directory, detail);
-    if (error == WEIR_OK || error == WEIR_ECORRUPT) {
-        error = rename_away(folder, name, working_name, &status, detail);
+    if (error == WEIR_OK || error == WEIR_ENOTFOUND || error == WEIR_ECORRUPT) {
+        finished = finish_delete(env, folder, name, error == WEIR_ECORRUPT, detail);
     }
-    if (error == WEIR_OK) {
-        error = remove_stream_files(folder, working_name);
-        error = error == WEIR_OK
-                    ? WEIR_OK
-                    : wi_detail(detail, error, "%s: its files cannot be removed", working_name);
+    if (error == WEIR_ENOTFOUND) {
+        return wi_detail(detail, error, "there is no stream %s", name);
     }
-    return error;
+    return error == WEIR_ECORRUPT ? finished : error;
 }
 
 enum weir_error
@@ -296,11 +333,10 @@ check_name_is_free(
     if (error != WEIR_OK || fstatat(folder->fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
         return error;
     }
-    if (wi_stream_lmdb_is_deleted(env, directory, &is_deleted) != WEIR_OK || !is_deleted) {
+    if (wi_stream_lmdb_is_deleted(env, directory, &is_deleted) == WEIR_OK && !is_deleted) {
         return wi_detail(detail, WEIR_EEXISTS, "a stream %s exists already", name);
     }
-    error = delete_in(env, folder, data_directory, name, detail);
-    return error == WEIR_ENOTFOUND ? WEIR_OK : error;
+    return is_deleted ? finish_delete(env, folder, name, false, detail) : WEIR_OK;
 }
 
 /* A folder of that name is never empty, so that rename(2) fails if there is one. */

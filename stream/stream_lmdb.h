@@ -192,7 +192,8 @@ enum weir_error wi_stream_lmdb_format(
     const struct weir_stream_create_options *options,
     struct weir_detail *detail);
 
-/* Set the deleted flag and wake everybody. OK also if it is set already. */
+/* Set the deleted flag and wake everybody: from here on the stream is deleted. WEIR_ENOTFOUND if it
+ * was set before, by a delete that goes on or was killed. */
 enum weir_error wi_stream_lmdb_mark_deleted(
     const struct weir_env *env, const char *directory, struct weir_detail *detail);
 

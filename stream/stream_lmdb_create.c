@@ -2,6 +2,7 @@
 #include <lmdb.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include <weir/env.h>
 #include <weir/error.h>
@@ -43,6 +44,16 @@ wi_stream_storage_options(const char *directory)
     };
 }
 
+/* A stream that is being deleted loses its files one by one, after its folder has been renamed. */
+static bool
+has_gone(const char *directory, const struct stat *before)
+{
+    struct stat now;
+
+    return stat(directory, &now) != 0 || now.st_dev != before->st_dev ||
+           now.st_ino != before->st_ino;
+}
+
 enum weir_error
 wi_stream_storage_open(
     const struct weir_env *env,
@@ -53,8 +64,14 @@ wi_stream_storage_open(
 {
     struct wi_storage *storage = NULL;
     struct wi_stream_tables tables = {0};
+    struct stat before = {0};
+    const bool existed = stat(options->directory, &before) == 0;
     enum weir_error error = wi_storage_open(env, options, &storage, detail);
 
+    if (error != WEIR_OK && existed && has_gone(options->directory, &before)) {
+        return wi_detail(
+            detail, WEIR_ENOTFOUND, "%s was deleted at this moment", options->directory);
+    }
     if (error != WEIR_OK) {
         return error;
     }
@@ -172,10 +189,10 @@ static enum weir_error
 set_deleted(MDB_txn *txn, void *context)
 {
     struct meta_call *call = context;
-    const enum weir_error error = wi_meta_read_any(txn, call->tables, &call->meta);
+    const enum weir_error error = wi_meta_read(txn, call->tables, &call->meta);
 
-    if (error != WEIR_OK || call->meta.deleted) {
-        return error;
+    if (error != WEIR_OK) {
+        return error; /* WEIR_ENOTFOUND: somebody else was first */
     }
     call->meta.deleted = true;
     return wi_meta_write(txn, call->tables, &call->meta);
