@@ -206,7 +206,7 @@ throttles_bytes_in_and_out(void **state)
 {
     (void)state;
     given_stream(WEIR_RECORD_BYTES_DEFAULT, true);
-    const size_t half = 512 * 1024;
+    const size_t half = (size_t)512 * 1024;
 
     assert_int_equal(put_sizes(1, half - 1), WEIR_OK);
     assert_int_equal(put_sizes(1, half - 1), WEIR_OK);

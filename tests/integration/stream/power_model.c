@@ -85,7 +85,11 @@ make_state(size_t *ret_size)
 static void
 note_event(void)
 {
-    if (model.countdown > 0 && --model.countdown == 0) {
+    if (model.countdown == 0) {
+        return;
+    }
+    model.countdown--;
+    if (model.countdown == 0) {
         free(model.state);
         model.state = make_state(&model.state_size);
     }

@@ -6,7 +6,8 @@
 #include "stream/partition_hash.h"
 #include "tests/support/weir_test.h"
 
-#define KEY_MAX 200U
+#define KEY_MAX   200U
+#define COUNT_MAX ((size_t)2 * WI_MD5_LANES)
 
 static char text[KEY_MAX + WI_MD5_LANES];
 
@@ -25,12 +26,12 @@ agrees_with_openssl_for_every_length_and_count(void **state)
 {
     EVP_MD *md5 = EVP_MD_fetch(NULL, "MD5", NULL);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    struct weir_hash_key found[2 * WI_MD5_LANES];
+    struct weir_hash_key found[COUNT_MAX];
     (void)state;
     for (size_t i = 0; i < sizeof text; i++) {
         text[i] = (char)(i * 37 + 11);
     }
-    for (size_t count = 1; count <= 2 * WI_MD5_LANES; count++) {
+    for (size_t count = 1; count <= COUNT_MAX; count++) {
         for (size_t length = 1; length + 3 < KEY_MAX; length++) {
             struct wi_partition_hasher hasher = {.md5 = md5, .context = context};
 

@@ -132,7 +132,7 @@ a_frame_at_another_place_is_found(void **state)
     (void)state;
     make_sample(&sample);
     const unsigned char *table = sample.block + WI_BLOCK_HEADER_SIZE;
-    const unsigned char *frame = table + COUNT * WI_BLOCK_TABLE_ENTRY;
+    const unsigned char *frame = table + (size_t)COUNT * WI_BLOCK_TABLE_ENTRY;
     const size_t size = wi_block_frame_end(table, 0);
     const struct wi_frame_place places[] = {
         {99, SHARD, 0}, {98, SHARD, 0}, {99, SHARD + 1, 0}, {99, SHARD, 1}};
