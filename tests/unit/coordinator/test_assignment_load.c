@@ -117,11 +117,14 @@ static void
 does_not_shuffle_around_a_lease_that_is_hotter_than_the_mean(void **state)
 {
     (void)state;
-    given(3, 21);
+    given(3, 22);
     leases[0] = (struct wi_assign_lease){.worker = 0, .load = 1000};
-    for (size_t i = 1; i < 21; i++) {
+    for (size_t i = 1; i < 22; i++) {
         leases[i] = (struct wi_assign_lease){.worker = 1 + i % 2, .load = 10};
     }
+    leases[1].load = 4;
+    leases[2].load = 5;
+    leases[3] = (struct wi_assign_lease){.worker = 1, .load = 5};
     assert_int_equal(assign(), 0);
 }
 

@@ -451,6 +451,62 @@ gives_a_wish_without_a_time_the_usual_one(void **state)
     assert_int_equal(look_until(3250, 3250, NULL), WI_COORDINATOR_REVOKE);
 }
 
+/* C21: the owner's renewals fail already; a new wish would never be heard. */
+static void
+asks_nothing_more_of_the_owner_of_a_revoked_lease(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_worker("c");
+    given_leading();
+    given_lease("s1", "b");
+    given_lease("s2", "b");
+    given_lease("s3", "me");
+    given_wish("s2", "c");
+    lease_row("s2")->revoked = true;
+    worker_row("c")->draining = true;
+
+    assert_int_equal(look_until(250, 1000, NULL), WI_COORDINATOR_WAIT);
+    assert_int_equal(look_until(1250, 1250, NULL), WI_COORDINATOR_ASSIGN);
+}
+
+/* C21: a store with a counter per lease: the lease is renewed, the heartbeat is missing. */
+static void
+leaves_renewed_leases_of_a_silent_worker_alone(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_lease("s1", "b");
+    given_lease("s2", "me");
+    given_leading();
+    for (int64_t ms = 250; ms <= 3000; ms += LOOK_MS) {
+        heartbeats_but("b");
+        lease_row("s1")->counter = (uint64_t)ms;
+        assert_int_equal(table_at(ms), WI_COORDINATOR_WAIT);
+    }
+}
+
+/* C24, C31: only wishes that stand are waited for. */
+static void
+forgets_the_time_of_a_wish_that_has_gone(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_leading();
+    given_lease("s1", "me");
+    given_lease("s2", "me");
+    given_lease("s3", "b");
+    given_wish("s1", "b");
+    lease_row("s1")->handoff.timeout_ms = 500;
+    assert_int_equal(table_at(0), WI_COORDINATOR_WAIT);
+    given_wish("s1", "b");
+    assert_int_equal(table_at(100), WI_COORDINATOR_WAIT);
+    heartbeats_but(NULL);
+
+    assert_int_equal(table_at(400), WI_COORDINATOR_WAIT);
+    assert_int_equal(fixture.action.until.ns, at_ms(400 + LOOK_MS).ns);
+}
+
 /* C24: it would only cost the owner its work. */
 static void
 does_not_revoke_when_nobody_else_could_take_the_lease(void **state)
@@ -536,6 +592,9 @@ main(void)
         FIXTURE_TEST(assigns_a_revoked_lease_after_the_lease_duration),
         FIXTURE_TEST(gives_each_wish_its_own_time),
         FIXTURE_TEST(gives_a_wish_without_a_time_the_usual_one),
+        FIXTURE_TEST(asks_nothing_more_of_the_owner_of_a_revoked_lease),
+        FIXTURE_TEST(leaves_renewed_leases_of_a_silent_worker_alone),
+        FIXTURE_TEST(forgets_the_time_of_a_wish_that_has_gone),
         FIXTURE_TEST(does_not_revoke_when_nobody_else_could_take_the_lease),
         FIXTURE_TEST(leaves_the_leases_of_unknown_owners_until_they_expire),
         FIXTURE_TEST(removes_dead_workers_that_own_nothing),

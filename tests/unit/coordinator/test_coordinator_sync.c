@@ -213,6 +213,35 @@ goes_on_when_the_shards_cannot_be_listed(void **state)
     assert_int_equal(wi_coordinator_last_pass(fixture.coordinator).ns, 0);
 }
 
+/* C17: the same pass goes on, without another read. */
+static void
+asks_for_hand_offs_though_the_shards_cannot_be_listed(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_lease("s1", "me");
+    given_lease("s2", "me");
+    given_listing();
+
+    assert_int_equal(result_at(WEIR_EIO, 1), WI_COORDINATOR_REQUEST_HANDOFF);
+    assert_int_equal(result_at(WEIR_OK, 2), WI_COORDINATOR_READ_TABLE);
+}
+
+/* C17: a reason to list at once does not shorten the back-off. */
+static void
+keeps_to_the_back_off_though_children_are_missing(void **state)
+{
+    (void)state;
+    given_lease("s1", "me");
+    given_listing();
+    assert_int_equal(result_at(WEIR_EIO, 0), WI_COORDINATOR_WAIT);
+    lease_row("s1")->checkpoint.type = WEIR_SHARD_END;
+
+    assert_int_equal(table_at(1), WI_COORDINATOR_WAIT);
+    assert_int_equal(fixture.action.until.ns, at_ms(10).ns);
+    assert_int_equal(table_at(10), WI_COORDINATOR_LIST_SHARDS);
+}
+
 /* C17, C29, C30 */
 static void
 lists_the_shards_again_after_a_growing_back_off(void **state)
@@ -334,6 +363,8 @@ main(void)
         FIXTURE_TEST(creates_many_leases_in_batches),
         FIXTURE_TEST(tries_again_when_leases_could_not_be_created),
         FIXTURE_TEST(goes_on_when_the_shards_cannot_be_listed),
+        FIXTURE_TEST(asks_for_hand_offs_though_the_shards_cannot_be_listed),
+        FIXTURE_TEST(keeps_to_the_back_off_though_children_are_missing),
         FIXTURE_TEST(lists_the_shards_again_after_a_growing_back_off),
         FIXTURE_TEST(lists_the_shards_again_after_a_list_of_no_use),
         FIXTURE_TEST(removes_finished_leases_from_the_oldest),
