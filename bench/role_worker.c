@@ -69,9 +69,9 @@ process_count(
     return WEIR_OK;
 }
 
-/* Order of the records of one shard. */
+/* Order and age of the records of one shard. */
 static void
-note_record(struct bench_shard *shard, const struct bench_payload *payload)
+note_record(struct bench_shard *shard, const struct bench_payload *payload, int64_t now_ns)
 {
     const uint64_t expected = shard->next_index;
 
@@ -81,22 +81,20 @@ note_record(struct bench_shard *shard, const struct bench_payload *payload)
     }
     shard->missing += payload->index - expected;
     shard->next_index = payload->index + 1;
+    if (now_ns - payload->sent_ns > shard->wait_ns) {
+        shard->wait_ns = now_ns - payload->sent_ns;
+    }
 }
 
-/* Who has the shard since when, and how long it had to wait. */
+/* Who has the shard since when. */
 static void
 note_owner(struct bench_shard *shard, uint_fast32_t owner, int64_t now_ns)
 {
-    const int64_t gap_ns = now_ns - shard->last_ns;
-
     if (shard->owner == owner) {
-        if (gap_ns > shard->gap_ns) {
-            shard->gap_ns = gap_ns;
-        }
         return;
     }
     if (shard->owner != 0) {
-        shard->handover_ns = gap_ns;
+        shard->handover_ns = now_ns - shard->last_ns;
     }
     shard->first_ns = now_ns;
     shard->owner = owner;
@@ -122,7 +120,7 @@ process_track(
         struct bench_payload payload;
         if (input->records[i].data.length == sizeof payload) {
             memcpy(&payload, input->records[i].data.data, sizeof payload);
-            note_record(shard, &payload);
+            note_record(shard, &payload, now_ns);
         }
     }
     shard->last_ns = now_ns;

@@ -67,7 +67,7 @@ struct bench_shard {
     atomic_int_fast64_t first_ns;    /**< first record of this owner */
     atomic_int_fast64_t last_ns;     /**< last record */
     atomic_int_fast64_t handover_ns; /**< last record of the owner before to first_ns */
-    atomic_int_fast64_t gap_ns;      /**< longest pause while the owner stayed the same */
+    atomic_int_fast64_t wait_ns;     /**< longest time from before the put of a record to here */
 };
 
 struct bench_shared {
