@@ -1,5 +1,10 @@
 #include "coordinator/assignment.h"
 
+#include <stddef.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+
 #include "coordinator/assignment_plan.h"
 #include "core/check.h"
 #include "core/memory.h"

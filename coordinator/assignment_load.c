@@ -1,6 +1,11 @@
 /* Balance by weighted load: largest first, from the most to the least loaded worker. */
+#include <stdint.h>
 #include <stdlib.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+
+#include "coordinator/assignment.h"
 #include "coordinator/assignment_plan.h"
 #include "core/check.h"
 #include "core/memory.h"

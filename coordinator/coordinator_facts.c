@@ -1,12 +1,17 @@
 #include "coordinator/coordinator_facts.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
 #include <weir/types.h>
 
 #include "core/check.h"
 #include "core/mono.h"
+#include "lease/lease.h"
+#include "lease/lease_expiry.h"
 
 /* FNV-1a: tells one wish from the next. */
 #define HASH_START UINT64_C(0xcbf29ce484222325)

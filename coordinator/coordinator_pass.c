@@ -1,8 +1,15 @@
 #include "coordinator/coordinator_pass.h"
 
-#include "core/check.h"
+#include <stdint.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+
+#include "coordinator/coordinator_plan.h"
+#include "coordinator/coordinator_step.h"
+#include "coordinator/coordinator_sync.h"
 #include "core/memory.h"
-#include "core/mono.h"
+#include "lease/lease.h"
 
 void
 wi_coordinator_pass_init(

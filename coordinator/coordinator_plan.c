@@ -2,10 +2,17 @@
 
 #include <string.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "coordinator/assignment.h"
+#include "coordinator/coordinator_facts.h"
 #include "coordinator/lease_search.h"
 #include "core/check.h"
 #include "core/memory.h"
+#include "lease/lease.h"
+#include "lease/lease_store.h"
 
 /* How a lease stands before the plan. */
 enum standing {

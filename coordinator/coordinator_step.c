@@ -2,14 +2,21 @@
 #include "coordinator/coordinator_step.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "coordinator/coordinator_facts.h"
 #include "coordinator/coordinator_pass.h"
 #include "coordinator/coordinator_plan.h"
+#include "coordinator/coordinator_sync.h"
 #include "core/check.h"
 #include "core/memory.h"
 #include "core/mono.h"
+#include "lease/lease.h"
 
 #define BIT(state) (1U << (unsigned)(state))
 

@@ -1,12 +1,21 @@
 #include "coordinator/coordinator_sync.h"
 
+#include <stdint.h>
 #include <string.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
+
+#include "coordinator/coordinator_facts.h"
+#include "coordinator/coordinator_plan.h"
 #include "coordinator/lease_cleanup.h"
 #include "coordinator/lease_search.h"
+#include "coordinator/shard_sync.h"
 #include "core/check.h"
 #include "core/memory.h"
 #include "core/mono.h"
+#include "lease/lease.h"
 
 void
 wi_coordinator_sync_init(

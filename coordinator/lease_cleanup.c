@@ -1,10 +1,16 @@
 #include "coordinator/lease_cleanup.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "coordinator/lease_search.h"
 #include "core/memory.h"
+#include "lease/lease.h"
 
 /* What speaks against deleting a lease, beside what stands in its own row. */
 struct obstacle {

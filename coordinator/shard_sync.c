@@ -3,11 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "coordinator/lease_search.h"
 #include "core/check.h"
 #include "core/hash_key.h"
 #include "core/memory.h"
 #include "core/str.h"
+#include "lease/lease.h"
 #include "stream/shard_graph.h"
 
 /* What becomes of a listed shard. */

@@ -1,7 +1,11 @@
 #include "lease/lease_expiry.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
 
 #include "core/check.h"
 #include "core/memory.h"

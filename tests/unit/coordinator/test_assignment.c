@@ -333,38 +333,53 @@ check_balance(const struct scene *scene)
     }
 }
 
+/* The common level: the fewest leases of a worker that could have more and could have fewer. */
+static size_t
+level_of(const struct scene *scene)
+{
+    size_t level = SIZE_MAX;
+
+    for (size_t w = 0; w < scene->input.worker_count; w++) {
+        size_t count = scene->count[w];
+
+        if (count < limit_of(scene, w) && count > fixed_on(scene, w) && count < level) {
+            level = count;
+        }
+    }
+    return level;
+}
+
+/* Whether the worker may have one lease more than the level. */
+static bool
+may_be_above(const struct scene *scene, size_t worker, size_t level)
+{
+    return level != SIZE_MAX && level < limit_of(scene, worker) &&
+           fixed_on(scene, worker) <= level &&
+           (scene->count[worker] == level || scene->count[worker] == level + 1);
+}
+
 /* The fewest moves that any plan needs whose sorted counts are those of this one: leases above the
  * common level go, but for one at as many workers as end up one above it. */
 static size_t
 fewest_moves(const struct scene *scene)
 {
+    size_t level = level_of(scene);
     size_t moves = 0;
-    size_t above = 0; /* workers that end up one above the lowest level */
-    size_t level = SIZE_MAX;
-    size_t keepers = 0;
+    size_t places = 0;  /* one above the level */
+    size_t keepers = 0; /* workers that could save a move by having such a place */
 
     for (size_t w = 0; w < scene->input.worker_count; w++) {
-        bool is_free = scene->count[w] < limit_of(scene, w) && scene->count[w] > fixed_on(scene, w);
-
-        level = is_free && scene->count[w] < level ? scene->count[w] : level;
-    }
-    for (size_t w = 0; w < scene->input.worker_count; w++) {
+        bool may_keep = may_be_above(scene, w, level);
+        size_t base = may_keep ? level : scene->count[w];
         size_t before = had(scene, w);
-        bool is_above =
-            level != SIZE_MAX && scene->count[w] == level + 1 && fixed_on(scene, w) <= level;
-        bool could_be_above = level != SIZE_MAX && level < limit_of(scene, w) &&
-                              fixed_on(scene, w) <= level &&
-                              (scene->count[w] == level || scene->count[w] == level + 1);
-        size_t base = is_above || could_be_above ? level : scene->count[w];
 
-        if (scene->workers[w].draining) {
-            continue;
+        if (!scene->workers[w].draining) {
+            moves += before > base ? before - base : 0;
+            places += may_keep && scene->count[w] > level ? 1 : 0;
+            keepers += may_keep && before > level ? 1 : 0;
         }
-        moves += before > base ? before - base : 0;
-        above += is_above ? 1 : 0;
-        keepers += could_be_above && before > level ? 1 : 0;
     }
-    return moves - (above < keepers ? above : keepers);
+    return moves - (places < keepers ? places : keepers);
 }
 
 /* C50 to C52 */

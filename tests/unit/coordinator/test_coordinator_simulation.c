@@ -5,7 +5,7 @@
 #include "tests/support/weir_test.h"
 #include "tests/unit/coordinator/coordinator_world.h"
 
-#define SEEDS 60
+#define SEEDS 32
 
 static struct world world;
 

@@ -477,6 +477,21 @@ parents_are_finished(const struct wi_lease *lease)
     return true;
 }
 
+/* A sync, and then some of the shards that may end do. */
+static void
+sync_and_read(struct wi_pcg *pcg)
+{
+    assert_int_equal(sync_from(&at_horizon), WEIR_OK);
+    for (size_t i = 0; i < plan.create_count; i++) {
+        add_sorted(&plan.create[i]);
+    }
+    for (size_t i = 0; i < lease_count; i++) {
+        if (parents_are_finished(&leases[i]) && wi_pcg_below(pcg, 2) == 0) {
+            leases[i].checkpoint.type = WEIR_SHARD_END;
+        }
+    }
+}
+
 static void
 reaches_every_shard_of_random_histories(void **state)
 {
@@ -487,15 +502,7 @@ reaches_every_shard_of_random_histories(void **state)
     for (int round = 0; round < 100; round++) {
         given_random_history(&pcg);
         for (int pass = 0; pass < SHARDS_MAX; pass++) {
-            assert_int_equal(sync_from(&at_horizon), WEIR_OK);
-            for (size_t i = 0; i < plan.create_count; i++) {
-                add_sorted(&plan.create[i]);
-            }
-            for (size_t i = 0; i < lease_count; i++) {
-                if (parents_are_finished(&leases[i]) && wi_pcg_below(&pcg, 2) == 0) {
-                    leases[i].checkpoint.type = WEIR_SHARD_END;
-                }
-            }
+            sync_and_read(&pcg);
         }
         assert_int_equal(lease_count, shard_count);
     }
