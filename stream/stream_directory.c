@@ -203,15 +203,16 @@ remove_leftovers(const struct weir_env *env, const struct folder *folder)
 
 /* --- delete --- */
 
-/* Rename the folder to `working_name` if its stream is deleted, or damaged and `take_damaged`.
- * Creates take the same lock, so the folder looked at is the folder renamed. */
+/* Rename the folder to `working_name` if its stream has the deleted flag, or, with `damaged`, if it
+ * is damaged; else WEIR_ENOTFOUND. Creates take the same lock, so the folder looked at is the one
+ * that is renamed. */
 static enum weir_error
 rename_away(
     const struct weir_env *env,
     const struct folder *folder,
     const char *name,
     const char *working_name,
-    bool take_damaged)
+    bool damaged)
 {
     char directory[WI_PATH_SIZE];
     bool is_deleted = false;
@@ -223,12 +224,10 @@ rename_away(
     }
     WEIR_ASSERT(length > 0 && (size_t)length < sizeof directory);
     error = wi_stream_lmdb_is_deleted(env, directory, &is_deleted);
-    if (error == WEIR_ECORRUPT && take_damaged) {
-        is_deleted = true;
-        error = WEIR_OK;
-    }
-    if (error == WEIR_OK && !is_deleted) {
-        error = WEIR_ENOTFOUND;
+    if (error == WEIR_OK || error == WEIR_ECORRUPT) {
+        const bool is_wanted = damaged ? error == WEIR_ECORRUPT : error == WEIR_OK && is_deleted;
+
+        error = is_wanted ? WEIR_OK : WEIR_ENOTFOUND;
     }
     if (error == WEIR_OK &&
         (renameat(folder->fd, name, folder->fd, working_name) != 0 || fsync(folder->fd) != 0)) {
@@ -245,7 +244,7 @@ finish_delete(
     const struct weir_env *env,
     const struct folder *folder,
     const char *name,
-    bool take_damaged,
+    bool damaged,
     struct weir_detail *detail)
 {
     char working_name[WEIR_OWNER_SIZE];
@@ -254,11 +253,11 @@ finish_delete(
     if (error != WEIR_OK) {
         return error;
     }
-    error = rename_away(env, folder, name, working_name, take_damaged);
+    error = rename_away(env, folder, name, working_name, damaged);
     if (error == WEIR_OK) {
         remove_if_possible(env, folder, working_name);
     }
-    return error == WEIR_OK || (error == WEIR_ENOTFOUND && !take_damaged)
+    return error == WEIR_OK || (error == WEIR_ENOTFOUND && !damaged)
                ? WEIR_OK
                : wi_detail(detail, error, "%s: %s", name, weir_error_text(error));
 }
