@@ -122,6 +122,7 @@ handle_action(struct weir_worker *worker, struct wi_coordinator_action action)
         return;
     case WI_COORDINATOR_READ_TABLE:
         worker->coordinator_wants_table = true;
+        worker->coordinator_wants_since = wi_worker_now(worker);
         worker->table_wanted = true;
         worker->full_table_wanted |= is_leading(worker);
         return;
@@ -149,17 +150,20 @@ is_free(const struct weir_worker *worker)
     return worker->coordinator != NULL && !worker->coordinator_job.job.busy;
 }
 
-/* A picture of the table is there. While an action is in flight the engine gets the next one. */
+/* A picture of the table is there, read from `started` on. While an action is in flight the engine
+ * gets the next one; and one that was begun before the engine asked may not show its last write. */
 void
-wi_worker_coordinator_table(struct weir_worker *worker)
+wi_worker_coordinator_table(struct weir_worker *worker, struct weir_mono started)
 {
     struct wi_coordinator_event event = {
         .type = WI_COORDINATOR_TABLE, .now = wi_worker_now(worker), .table = &worker->table};
 
-    if (is_free(worker)) {
-        worker->coordinator_wants_table = false;
-        step(worker, &event);
+    if (!is_free(worker) || (worker->coordinator_wants_table &&
+                             wi_mono_before(started, worker->coordinator_wants_since))) {
+        return;
     }
+    worker->coordinator_wants_table = false;
+    step(worker, &event);
 }
 
 void

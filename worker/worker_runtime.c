@@ -156,22 +156,63 @@ member_run(struct wi_job *job)
     struct wi_member_job *member = (struct wi_member_job *)job;
     const struct wi_lease_store *store = member->worker->store;
 
-    member->error = store->ops->put_worker(store->store, &member->row);
+    member->error = member->leaves ? store->ops->remove_worker(store->store, member->row.owner)
+                                   : store->ops->put_worker(store->store, &member->row);
 }
 
 static void
 member_done(struct wi_job *job)
 {
     struct wi_member_job *member = (struct wi_member_job *)job;
+    struct weir_worker *worker = member->worker;
 
+    if (member->leaves && member->error == WEIR_ECONFLICT) {
+        worker->table_wanted = true; /* a lease was handed to it at the last moment */
+        worker->full_table_wanted = true;
+        worker->has_table = false;
+        return;
+    }
+    if (member->leaves) {
+        worker->phase = WI_WORKER_ENDED;
+    } else {
+        worker->drain_written = member->error == WEIR_OK;
+    }
     if (member->error != WEIR_OK) {
-        member->worker->drain_written = false;
         wi_log(
-            member->worker->env,
+            worker->env,
             WEIR_LOG_WARN,
             "worker",
-            "cannot say that it drains: %s",
+            "its row cannot be changed: %s",
             weir_error_text(member->error));
+    }
+}
+
+static void
+submit_member_job(struct weir_worker *worker, bool leaves)
+{
+    struct wi_member_job *member = &worker->member_job;
+
+    member->worker = worker;
+    member->job.run = member_run;
+    member->job.done = member_done;
+    member->row = worker_row(worker, true);
+    member->leaves = leaves;
+    wi_io_pool_submit(worker->io, WI_IO_NORMAL, &member->job);
+}
+
+/* The drain has taken too long, and hand-overs to nobody do not come to an end either. */
+static void
+give_up_drain(struct weir_worker *worker, struct weir_mono now)
+{
+    struct weir_mono last =
+        wi_mono_add_ms(worker->drain_until, worker->application.lease_duration_ms);
+
+    if (!wi_mono_before(now, worker->drain_until)) {
+        wi_worker_stop_all(worker);
+    }
+    if (!wi_mono_before(now, last)) {
+        wi_log(worker->env, WEIR_LOG_ERROR, "worker", "the drain took too long; leaving");
+        atomic_store(&worker->abort_requested, true);
     }
 }
 
@@ -179,29 +220,19 @@ member_done(struct wi_job *job)
 static void
 drive_drain(struct weir_worker *worker)
 {
-    struct weir_mono now = wi_worker_now(worker);
-    bool nothing_left =
-        !worker->joined ? worker->runner_count == 0 : wi_worker_owns_nothing(worker);
-
-    if (!worker->drain_written && !worker->member_job.job.busy && worker->joined) {
+    give_up_drain(worker, wi_worker_now(worker));
+    if (!worker->joined) {
+        worker->phase = worker->runner_count == 0 ? WI_WORKER_ENDED : worker->phase;
+        return;
+    }
+    if (worker->member_job.job.busy) {
+        return;
+    }
+    if (!worker->drain_written) {
         worker->drain_written = true;
-        worker->member_job.worker = worker;
-        worker->member_job.job.run = member_run;
-        worker->member_job.job.done = member_done;
-        worker->member_job.row = worker_row(worker, true);
-        wi_io_pool_submit(worker->io, WI_IO_NORMAL, &worker->member_job.job);
-    }
-    if (!wi_mono_before(now, worker->drain_until)) {
-        wi_worker_stop_all(worker);
-    }
-    if (nothing_left && !worker->member_job.job.busy &&
-        (!worker->joined || wi_worker_coordinator_has_left(worker))) {
-        worker->phase = WI_WORKER_ENDED;
-    } else if (!wi_mono_before(
-                   now,
-                   wi_mono_add_ms(worker->drain_until, worker->application.lease_duration_ms))) {
-        wi_log(worker->env, WEIR_LOG_ERROR, "worker", "the drain took too long; leaving");
-        atomic_store(&worker->abort_requested, true);
+        submit_member_job(worker, false);
+    } else if (wi_worker_owns_nothing(worker) && wi_worker_coordinator_has_left(worker)) {
+        submit_member_job(worker, true);
     }
 }
 
@@ -428,22 +459,13 @@ start(struct weir_worker *worker)
 
 /* Threads first, then what they use. */
 static void
-stop(struct weir_worker *worker, bool clean)
+stop(struct weir_worker *worker)
 {
     wi_worker_watch_stop(worker);
     wi_processor_pool_free(worker->pool);
     wi_io_pool_free(worker->io);
     worker->pool = NULL;
     worker->io = NULL;
-    if (clean && worker->joined) {
-        enum weir_error error =
-            worker->store->ops->remove_worker(worker->store->store, worker->owner);
-
-        if (error != WEIR_OK) {
-            wi_log(
-                worker->env, WEIR_LOG_WARN, "worker", "its row stays: %s", weir_error_text(error));
-        }
-    }
     wi_coordinator_free(worker->coordinator);
     worker->coordinator = NULL;
     wi_worker_renewal_free(worker);
@@ -479,7 +501,7 @@ wi_worker_loop(struct weir_worker *worker, struct weir_detail *detail)
         error = wi_detail(detail, WEIR_ECANCELED, "worker %s was aborted", worker->worker_id);
     }
 out:
-    stop(worker, error == WEIR_OK);
+    stop(worker);
     pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
     return error;
 }

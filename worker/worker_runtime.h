@@ -98,6 +98,7 @@ struct wi_member_job {
     struct wi_job job;
     struct weir_worker *worker;
     struct wi_worker row;
+    bool leaves; /* remove the row instead of writing it */
     enum weir_error error;
 };
 
@@ -166,6 +167,7 @@ struct weir_worker {
     struct wi_coordinator *coordinator;
     struct weir_mono coordinator_until;
     bool coordinator_wants_table;
+    struct weir_mono coordinator_wants_since;
     bool leave_told;
     bool was_leader;
 
@@ -210,7 +212,7 @@ void wi_worker_renewal_free(struct weir_worker *worker);
 
 /* worker_coordinator.c */
 enum weir_error wi_worker_coordinator_start(struct weir_worker *worker);
-void wi_worker_coordinator_table(struct weir_worker *worker);
+void wi_worker_coordinator_table(struct weir_worker *worker, struct weir_mono started);
 void wi_worker_coordinator_tick(struct weir_worker *worker);
 void wi_worker_coordinator_table_failed(struct weir_worker *worker, enum weir_error error);
 bool wi_worker_coordinator_has_left(const struct weir_worker *worker);

@@ -387,7 +387,7 @@ table_done(struct wi_job *job)
     }
     if (read->leader_only) {
         worker->table.leader = read->leader;
-        wi_worker_coordinator_table(worker);
+        wi_worker_coordinator_table(worker, read->started);
         return;
     }
     wi_lease_table_free(worker->env, &worker->table);
@@ -397,7 +397,7 @@ table_done(struct wi_job *job)
     worker->table_started = read->started;
     report_damage(worker);
     apply_table(worker);
-    wi_worker_coordinator_table(worker);
+    wi_worker_coordinator_table(worker, read->started);
     wi_worker_watch_update(worker);
 }
 
