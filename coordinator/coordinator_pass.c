@@ -1,5 +1,6 @@
 #include "coordinator/coordinator_pass.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include <weir/env.h>

@@ -1,5 +1,6 @@
 #include "coordinator/coordinator_plan.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include <weir/env.h>
@@ -124,7 +125,10 @@ static void
 view_lease(const struct making *making, const struct wi_lease *lease, struct view *view)
 {
     size_t owner_at = find_worker(making, lease->owner);
-    const struct wi_worker *owner = owner_at == SIZE_MAX ? NULL : &making->table->workers[owner_at];
+    bool owner_is_live =
+        owner_at != SIZE_MAX &&
+        wi_coordinator_facts_is_live(making->input->facts, &making->table->workers[owner_at]);
+    bool is_pinned = owner_is_live && lease->pinned && !making->workers[owner_at].draining;
 
     *view = (struct view){.owner_at = owner_at, .counted_at = owner_at, .receiver = SIZE_MAX};
     if (lease->checkpoint.type == WEIR_SHARD_END) {
@@ -132,12 +136,10 @@ view_lease(const struct making *making, const struct wi_lease *lease, struct vie
     } else if (is_free(making, lease)) {
         view->standing = STANDING_PLACE;
         view->counted_at = SIZE_MAX;
-    } else if (owner == NULL || !wi_coordinator_facts_is_live(making->input->facts, owner)) {
-        view->standing = STANDING_FIXED; /* the counter will tell soon */
-    } else if (lease->handoff.reason != WI_HANDOFF_NONE) {
+    } else if (owner_is_live && lease->handoff.reason != WI_HANDOFF_NONE) {
         view_wish(making, lease, view);
-    } else if (lease->revoked || (lease->pinned && !making->workers[owner_at].draining)) {
-        view->standing = STANDING_FIXED;
+    } else if (!owner_is_live || lease->revoked || is_pinned) {
+        view->standing = STANDING_FIXED; /* of a silent owner: the counter will tell soon */
     } else {
         view->standing = STANDING_MOVABLE;
     }

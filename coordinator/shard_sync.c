@@ -1,5 +1,6 @@
 #include "coordinator/shard_sync.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,11 +116,13 @@ static void
 add_parent(const struct sync *sync, const char *parent_id, struct parents *parents)
 {
     size_t at = listed_at(sync, parent_id);
+    enum fate fate;
 
     if (parent_id[0] == '\0') {
         return;
     }
-    switch (at == SIZE_MAX ? fate_of_lease(sync, parent_id) : sync->fates[at]) {
+    fate = at == SIZE_MAX ? fate_of_lease(sync, parent_id) : sync->fates[at];
+    switch (fate) {
     case FATE_IGNORED:
     case FATE_NEEDED:
         parents->any_unknown = true;

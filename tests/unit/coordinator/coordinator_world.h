@@ -15,7 +15,7 @@
 #define WORLD_WORKERS_MAX  8
 #define WORLD_SHARDS_MAX   60
 #define WORLD_TERMS_MAX    4000
-#define WORLD_DURATION_MS  1000 /* D */
+#define WORLD_DURATION_MS  INT64_C(1000) /* D */
 #define WORLD_HANDOFF_MS   800
 #define WORLD_STEP_MS      5
 #define WORLD_SHARDS_FIRST 12
