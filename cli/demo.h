@@ -75,6 +75,7 @@ struct demo {
     unsigned step;
 
     struct demo_deeds deeds;
+    int64_t hold_ns; /**< a worker was asked to hold still */
     struct demo_verdict verdict;
     bool broken; /**< a reason has come up after which the story cannot go on */
 };

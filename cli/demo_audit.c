@@ -417,7 +417,7 @@ demo_audit_end(struct demo_audit *audit)
             deeds->failover_bound_ms + DEMO_FAILOVER_MAX_MS,
             "the take-over from the hung worker");
     }
-    if (deeds->resume_ns != 0 && verdict->stale_attempts == 0) {
+    if (deeds->stopped_batches > 0 && deeds->resume_ns != 0 && verdict->stale_attempts == 0) {
         demo_reasons_add(&verdict->reasons, "the resumed worker has tried no checkpoint");
     }
     if (!verdict->totals_match) {

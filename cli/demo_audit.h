@@ -56,6 +56,7 @@ struct demo_deeds {
     struct demo_blow kill;     /**< kill -9 */
     struct demo_blow stop;     /**< SIGSTOP */
     int64_t resume_ns;         /**< SIGCONT */
+    uint32_t stopped_batches;  /**< batches in the hands of the stopped worker */
     int64_t finish_ns;         /**< everything was processed; what follows is the end of the demo */
     int64_t failover_bound_ms; /**< what weir says; 0: unknown */
 };

@@ -2,10 +2,10 @@
  * A page of memory that the demo shares with its worker processes: who holds still. It serves one
  * purpose. A process that is stopped inside a transaction keeps the writer lock of that LMDB
  * environment for as long as it is stopped, and the sink, which is not weir's, has no defence
- * against that. So before SIGSTOP the demo asks the worker to hold: each shard's next batch waits
- * after its records were handed over and before the sink is touched. When all of its shards wait,
- * none is inside a transaction of the sink or a checkpoint, and all of them have records at hand
- * that they will try to apply when they wake up after their leases are gone.
+ * against that. So before SIGSTOP the demo asks the worker to hold: a batch that begins from then
+ * on waits after its records were handed over and before the sink is touched. When all batches that
+ * have begun wait, none is inside a transaction of the sink or a checkpoint, none will be, and all
+ * have records at hand that they will try to apply when they wake up after their leases are gone.
  */
 #ifndef WI_CLI_DEMO_BOARD_H
 #define WI_CLI_DEMO_BOARD_H
@@ -23,7 +23,8 @@
 struct demo_place {
     _Atomic uint32_t hold;    /**< the demo: hold still, please */
     _Atomic uint32_t shards;  /**< the worker: shards that may be handed records now */
-    _Atomic uint32_t holding; /**< the worker: of them, those that hold still */
+    _Atomic uint32_t batches; /**< the worker: calls of process_records that have begun */
+    _Atomic uint32_t holding; /**< the worker: of them, those that wait */
 };
 
 struct demo_board {

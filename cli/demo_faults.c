@@ -18,8 +18,10 @@
 
 /* How long a step may take until the verdict is "fail". */
 #define STEP_TIMEOUT_MS 12000
-/* How long a worker may need until all its shards hold still. */
+/* How long a worker may need until it holds still, and until it is stopped. */
 #define HOLD_TIMEOUT_MS 5000
+/* How long a batch of each shard is waited for. */
+#define HOLD_NS INT64_C(200000000)
 /* A worker that moved a shard while it was being stopped is let go on, and stopped again. */
 #define STOP_TRIES 10
 
@@ -170,13 +172,25 @@ place_of_stopped(const struct demo *demo)
     return &demo->board->places[demo->deeds.stop.worker];
 }
 
+/* Whether all batches that the worker has begun wait, and no other can get past them. */
+static bool
+is_outside_of_transactions(const struct demo *demo)
+{
+    struct demo_place *place = place_of_stopped(demo);
+
+    return atomic_load(&place->batches) == atomic_load(&place->holding);
+}
+
+/* The same, with a batch of each shard; a shard without records is not waited for longer than it
+ * takes to put some. */
 static bool
 holds_still(const struct demo *demo)
 {
     struct demo_place *place = place_of_stopped(demo);
-    const uint32_t shards = atomic_load(&place->shards);
 
-    return shards > 0 && atomic_load(&place->holding) == shards;
+    return is_outside_of_transactions(demo) &&
+           (atomic_load(&place->holding) == atomic_load(&place->shards) ||
+            demo_now_ns(demo->env) - demo->hold_ns > HOLD_NS);
 }
 
 static bool
@@ -191,32 +205,38 @@ is_stopped_relieved(const struct demo *demo)
     return has_been_relieved(demo, &demo->deeds.stop);
 }
 
-/* The worker with shards that does not lead. */
+/* Of the workers with shards that do not lead, the one that has seen most records. */
 static struct demo_member *
 choose_follower(struct demo *demo)
 {
+    struct demo_member *chosen = NULL;
+    uint64_t most = 0;
+
     demo_sample(demo);
     for (uint32_t i = 0; i < demo->fleet.count; i++) {
         struct demo_member *member = &demo->fleet.members[i];
         if (member->state == DEMO_MEMBER_RUNNING &&
             strcmp(member->id, demo->table.now.leader) != 0 &&
-            atomic_load(&demo->board->places[i].shards) > 0) {
-            return member;
+            atomic_load(&demo->board->places[i].shards) > 0 &&
+            (chosen == NULL || demo->history.by_worker[i] > most)) {
+            chosen = member;
+            most = demo->history.by_worker[i];
         }
     }
-    return NULL;
+    return chosen;
 }
 
-/* Stop the worker while each of its shards holds records that it has not applied yet, and none is
- * in a transaction of the sink: demo_board.h says why. */
+/* Stop the worker while its shards have records at hand that are not applied yet, and none is in a
+ * transaction of the sink: demo_board.h says why. */
 static bool
 stop_while_holding(struct demo *demo, struct demo_member *member)
 {
     struct demo_place *place = place_of_stopped(demo);
 
     for (int i = 0; i < STOP_TRIES; i++) {
+        demo->hold_ns = demo_now_ns(demo->env);
         atomic_store(&place->hold, 1);
-        if (!demo_wait(demo, holds_still, HOLD_TIMEOUT_MS, "all shards of a worker held still")) {
+        if (!demo_wait(demo, holds_still, HOLD_TIMEOUT_MS, "the batches of a worker held still")) {
             return false;
         }
         demo->deeds.stop.at_ns = demo_now_ns(demo->env);
@@ -225,7 +245,8 @@ stop_while_holding(struct demo *demo, struct demo_member *member)
             return false;
         }
         atomic_store(&place->hold, 0);
-        if (holds_still(demo)) {
+        if (is_outside_of_transactions(demo)) {
+            demo->deeds.stopped_batches = atomic_load(&place->holding);
             return true;
         }
         demo_fleet_signal(member, SIGCONT);
@@ -275,7 +296,11 @@ demo_stop_worker(struct demo *demo)
     if (!stop_while_holding(demo, member)) {
         return false;
     }
-    demo_tell(demo, "SIGSTOP %s, with batches in its hands", member->id);
+    demo_tell(
+        demo,
+        "SIGSTOP %s, with %u batches in its hands",
+        member->id,
+        (unsigned)demo->deeds.stopped_batches);
     if (!demo_wait(
             demo, is_stopped_relieved, timeout_ms, "others had the shards of the stopped worker")) {
         return false;

@@ -67,17 +67,23 @@ make_given(struct demo_files *files, const char *directory)
     return 0;
 }
 
+static const char *
+temporary_folder(void)
+{
+    const char *folder = getenv("TMPDIR"); /* NOLINT(concurrency-mt-unsafe): one thread */
+
+    return folder == NULL || *folder == '\0' ? TEMPORARY : folder;
+}
+
 static int
 make_temporary(struct demo_files *files)
 {
-    const char *parent = getenv("TMPDIR"); /* NOLINT(concurrency-mt-unsafe): one thread */
     char path[DEMO_PATH_SIZE];
 
-    parent = parent == NULL || *parent == '\0' ? TEMPORARY : parent;
-    if (strlen(parent) > DATA_MAX - sizeof "/weir-demo-XXXXXX") {
+    if (strlen(temporary_folder()) > DATA_MAX - sizeof "/weir-demo-XXXXXX") {
         return ENAMETOOLONG;
     }
-    (void)snprintf(path, sizeof path, "%s/weir-demo-XXXXXX", parent);
+    (void)snprintf(path, sizeof path, "%s/weir-demo-XXXXXX", temporary_folder());
     if (mkdtemp(path) == NULL) {
         return errno;
     }
@@ -97,8 +103,9 @@ fail(const char *directory, int error)
             directory);
     }
     return cli_fail(
-        "demo: cannot make the data directory '%s': %s: name another one with --data",
-        directory,
+        "demo: cannot make a data directory %s '%s': %s: name another one with --data",
+        directory == NULL ? "in" : "at",
+        directory == NULL ? temporary_folder() : directory,
         cli_errno_text(error, text, sizeof text));
 }
 
@@ -109,16 +116,17 @@ demo_files_make(struct demo_files *files, const char *directory)
     int length;
 
     if (error != 0) {
-        return fail(directory == NULL ? "(temporary)" : directory, error);
+        return fail(directory, error);
     }
     length = snprintf(files->folder, sizeof files->folder, "%s/%s", files->data, DEMO_FOLDER);
     if (length < 0 || (size_t)length >= sizeof files->folder) {
-        return fail(files->data, ENAMETOOLONG);
-    }
-    if (mkdir(files->folder, 0700) != 0) {
+        error = ENAMETOOLONG;
+    } else if (mkdir(files->folder, 0700) != 0) {
         error = errno;
+    }
+    if (error != 0) {
         demo_files_remove(files);
-        return fail(directory == NULL ? "(temporary)" : directory, error);
+        return fail(directory, error);
     }
     return CLI_OK;
 }

@@ -253,15 +253,18 @@ static void
 print_figures(const struct demo *demo)
 {
     const struct demo_verdict *v = &demo->verdict;
-    char text[3][CLI_VALUE_SIZE];
+    char text[2][CLI_VALUE_SIZE];
     char bound[3][DEMO_REASON_SIZE];
 
     printf(
-        "  records              %s put: %s packages of %s, %s times\n",
-        cli_format_count(v->records_put, text[0]),
-        cli_format_count(demo->index.count, text[1]),
+        "  source               %s: %s packages\n",
         demo->index.source,
-        cli_format_count(demo_producer_rounds(&demo->producer), text[2]));
+        cli_format_count(demo->index.count, text[0]));
+    printf(
+        "  records put          %s, the packages %s time%s\n",
+        cli_format_count(v->records_put, text[0]),
+        cli_format_count(demo_producer_rounds(&demo->producer), text[1]),
+        demo_producer_rounds(&demo->producer) == 1 ? "" : "s");
     printf(
         "  processed            %s, lost %s, added up twice %llu\n",
         cli_format_count(v->records_processed, text[0]),
@@ -273,10 +276,11 @@ print_figures(const struct demo *demo)
         (unsigned long long)v->handoff_redelivered);
     printf("  violations of order  %llu\n", (unsigned long long)v->order_violations);
     printf(
-        "  stale owner          %llu checkpoints tried, %llu accepted; %llu batches refused by "
-        "the sink\n",
+        "  stale checkpoints    %llu tried, %llu accepted\n",
         (unsigned long long)v->stale_attempts,
-        (unsigned long long)v->stale_checkpoints,
+        (unsigned long long)v->stale_checkpoints);
+    printf(
+        "  stale batches        %llu, refused by the sink\n",
         (unsigned long long)demo->history.fenced);
     (void)snprintf(bound[0], sizeof bound[0], "allowed: %d", DEMO_FAILOVER_MAX_MS);
     (void)snprintf(
@@ -288,7 +292,27 @@ print_figures(const struct demo *demo)
     print_times("after kill -9", &v->failover, bound[0]);
     print_times("after SIGSTOP", &v->hang, bound[1]);
     print_times("hand-offs", &v->handoff, bound[2]);
-    printf("  the whole            %.1f s\n\n", (double)v->elapsed_ms / 1e3);
+    printf("  the whole            %.1f s\n", (double)v->elapsed_ms / 1e3);
+    if (demo->settings.keep) {
+        printf("  data directory       %s\n", demo->files.data);
+    }
+    printf("\n");
+}
+
+/* One line with all reasons, and where to look. */
+static int
+fail(const struct demo *demo)
+{
+    const struct demo_reasons *reasons = &demo->verdict.reasons;
+    char text[DEMO_REASONS_MAX * (DEMO_REASON_SIZE + 2)];
+    size_t length = 0;
+
+    for (size_t i = 0; i < reasons->count; i++) {
+        const int added = snprintf(
+            text + length, sizeof text - length, "%s%s", i == 0 ? "" : "; ", reasons->text[i]);
+        length += added > 0 ? (size_t)added : 0;
+    }
+    return cli_fail("demo: %s: the data directory is kept: %s", text, demo->files.data);
 }
 
 int
@@ -305,8 +329,5 @@ demo_report(struct demo *demo)
         printf("%s\n", reasons->count == 0 ? "PASS" : "FAIL");
     }
     (void)fflush(stdout);
-    for (size_t i = 0; i < reasons->count; i++) {
-        status = cli_fail("demo: %s", reasons->text[i]);
-    }
-    return status;
+    return reasons->count == 0 ? status : fail(demo);
 }

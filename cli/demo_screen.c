@@ -280,7 +280,7 @@ demo_screen_close(struct demo *demo)
 {
     if (demo->screen.live && demo->screen.lines_drawn > 0) {
         demo_screen_draw(demo, true);
-        printf("\033[?25h\n");
+        printf("\033[?25h");
         (void)fflush(stdout);
     }
     demo->screen.live = false;

@@ -180,19 +180,15 @@ checkpoint_now_and_then(
 }
 
 static enum weir_error
-process_records(
-    void *context,
-    void *state,
+process_batch(
+    struct demo_worker *worker,
+    struct demo_shard *shard,
     const struct weir_process_input *input,
-    struct weir_checkpointer *checkpointer,
-    size_t *ret_processed)
+    struct weir_checkpointer *checkpointer)
 {
-    struct demo_worker *worker = context;
-    struct demo_shard *shard = state;
     const int64_t begin_ns = demo_now_ns(worker->env);
     enum weir_error error;
 
-    *ret_processed = 0; /* the sink takes all of a batch or nothing */
     if (input->count > DEMO_BATCH_MAX || !note_records(worker, shard, input, begin_ns)) {
         return WEIR_EPROCESSOR;
     }
@@ -207,6 +203,24 @@ process_records(
         DEMO_BATCH_END,
         begin_ns,
         (struct demo_entry){.error = (uint32_t)error, .count = (uint32_t)input->count});
+    return error;
+}
+
+static enum weir_error
+process_records(
+    void *context,
+    void *state,
+    const struct weir_process_input *input,
+    struct weir_checkpointer *checkpointer,
+    size_t *ret_processed)
+{
+    struct demo_worker *worker = context;
+    enum weir_error error;
+
+    *ret_processed = 0; /* the sink takes all of a batch or nothing */
+    atomic_fetch_add(&worker->place->batches, 1);
+    error = process_batch(worker, state, input, checkpointer);
+    atomic_fetch_sub(&worker->place->batches, 1);
     return error;
 }
 
