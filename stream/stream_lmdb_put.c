@@ -195,7 +195,6 @@ static enum weir_error
 accept_entries(struct put_call *call)
 {
     struct wi_put_context *context = call->context;
-    struct wi_partition_hasher hasher = {.md5 = call->stream->md5, .context = context->md5};
     enum weir_error error = WEIR_OK;
     size_t bytes = 0;
 
@@ -212,11 +211,9 @@ accept_entries(struct put_call *call)
         bytes += wi_frame_size(entry);
         context->keys[i] = entry->explicit_hash_key;
         if (!entry->has_explicit_hash_key) {
-            error = wi_partition_hash_add(&hasher, entry->partition_key, &context->keys[i]);
+            error = wi_partition_hash(
+                call->stream->md5, context->md5, entry->partition_key, &context->keys[i]);
         }
-    }
-    if (error == WEIR_OK) {
-        error = wi_partition_hash_finish(&hasher);
     }
     return error == WEIR_OK && bytes > PUT_BYTES_MAX ? WEIR_EINVAL : error;
 }
