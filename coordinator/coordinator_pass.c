@@ -65,10 +65,12 @@ wi_coordinator_pass_begin(
     return WEIR_OK;
 }
 
-/* The rows that a step writes one by one, or NULL. */
+/* The rows that the present step writes one by one; none in most. */
 static const struct wi_plan_singles *
 singles_of(const struct wi_coordinator_pass *pass)
 {
+    static const struct wi_plan_singles none = {0};
+
     switch (pass->step) {
     case WI_PASS_REVOKE:
         return &pass->plan.revocations;
@@ -82,7 +84,7 @@ singles_of(const struct wi_coordinator_pass *pass)
     case WI_PASS_END:
         break;
     }
-    return NULL;
+    return &none;
 }
 
 static struct wi_coordinator_action
@@ -137,7 +139,7 @@ next_of_step(
 {
     const struct wi_plan_singles *singles = singles_of(pass);
 
-    if (singles != NULL && pass->single < singles->count) {
+    if (pass->single < singles->count) {
         *ret = next_single(pass, singles);
         return true;
     }
