@@ -143,10 +143,10 @@ read_once(struct get *g, struct shard_reader *reader)
     enum progress progress;
     const enum weir_error error = weir_stream_get(
         g->stream,
-        cli_str(reader->shard_id),
-        &reader->position,
-        wanted,
-        GET_BYTES,
+        &(struct weir_get_request){.shard_id = cli_str(reader->shard_id),
+                                   .from = reader->position,
+                                   .records_max = wanted,
+                                   .bytes_max = GET_BYTES},
         g->batch,
         &result);
 

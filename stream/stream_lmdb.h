@@ -118,9 +118,7 @@ enum weir_error wi_embedded_put(
 
 enum weir_error wi_embedded_get(
     void *source,
-    struct weir_str shard_id,
-    const struct weir_position *from,
-    const struct wi_get_limits *limits,
+    const struct weir_get_request *request,
     struct weir_batch *batch,
     struct weir_get_result *ret);
 enum weir_error wi_embedded_tail(

@@ -21,7 +21,7 @@ struct get_call {
     const struct stream_lmdb *stream;
     uint32_t number;
     const struct weir_position *from;
-    const struct wi_get_limits *limits;
+    const struct weir_get_request *request;
     struct weir_batch *batch;
     struct wi_stream_meta meta;
     struct wi_shard_row row;
@@ -333,8 +333,8 @@ read_records(MDB_txn *txn, void *context)
     enum weir_error error = wi_meta_read(txn, tables, &call->meta);
 
     wi_batch_clear(call->batch);
-    call->records_left = call->limits->records_max;
-    call->bytes_left = call->limits->bytes_max;
+    call->records_left = call->request->records_max;
+    call->bytes_left = call->request->bytes_max;
     call->taken = false;
     call->more = false;
     call->is_damaged = false;
@@ -484,15 +484,14 @@ debit_read(const struct get_call *call)
 enum weir_error
 wi_embedded_get(
     void *source,
-    struct weir_str shard_id,
-    const struct weir_position *from,
-    const struct wi_get_limits *limits,
+    const struct weir_get_request *request,
     struct weir_batch *batch,
     struct weir_get_result *ret)
 {
     const struct stream_lmdb *stream = source;
-    struct get_call call = {.stream = stream, .from = from, .limits = limits, .batch = batch};
-    enum weir_error error = wi_shard_id_parse(shard_id, &call.number);
+    struct get_call call = {
+        .stream = stream, .from = &request->from, .request = request, .batch = batch};
+    enum weir_error error = wi_shard_id_parse(request->shard_id, &call.number);
 
     wi_batch_clear(batch);
     if (error == WEIR_OK) {

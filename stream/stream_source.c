@@ -246,27 +246,20 @@ weir_stream_put(
     return stream->ops->put(stream->source, entries, count, ret_results, detail);
 }
 
-/* The public contract has seven parameters. NOLINTBEGIN(readability-function-size) */
 enum weir_error
 weir_stream_get(
     struct weir_stream *stream,
-    struct weir_str shard_id,
-    const struct weir_position *from,
-    size_t records_max,
-    size_t bytes_max,
+    const struct weir_get_request *request,
     struct weir_batch *batch,
     struct weir_get_result *ret)
 {
-    const struct wi_get_limits limits = {records_max, bytes_max};
-
-    if (stream == NULL || from == NULL || batch == NULL || ret == NULL ||
-        (shard_id.data == NULL && shard_id.length > 0) || records_max < 1 ||
-        records_max > WEIR_GET_RECORDS_MAX) {
+    if (stream == NULL || request == NULL || batch == NULL || ret == NULL ||
+        (request->shard_id.data == NULL && request->shard_id.length > 0) ||
+        request->records_max < 1 || request->records_max > WEIR_GET_RECORDS_MAX) {
         return WEIR_EINVAL;
     }
-    return stream->ops->get(stream->source, shard_id, from, &limits, batch, ret);
+    return stream->ops->get(stream->source, request, batch, ret);
 }
-/* NOLINTEND(readability-function-size) */
 
 uint64_t
 weir_stream_version(struct weir_stream *stream)

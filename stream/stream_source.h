@@ -9,11 +9,6 @@
 
 #include <weir/stream.h>
 
-struct wi_get_limits {
-    size_t records_max; /* [1, WEIR_GET_RECORDS_MAX] */
-    size_t bytes_max;   /* of keys and data; one record is returned even if larger */
-};
-
 struct wi_stream_source_ops {
     void (*close)(void *source);
     enum weir_error (*describe)(
@@ -26,14 +21,11 @@ struct wi_stream_source_ops {
         struct weir_detail *detail);
     enum weir_error (*get)(
         void *source,
-        struct weir_str shard_id,
-        const struct weir_position *from,
-        const struct wi_get_limits *limits,
+        const struct weir_get_request *request,
         struct weir_batch *batch,
         struct weir_get_result *ret);
-    /* Sequence number of the newest record of the shard at this moment; its starting sequence
-     * number minus nothing if it is empty: *ret_any is false then. Replays after a crash end here.
-     */
+    /* Sequence number of the newest record of the shard at this moment; *ret_any is false if it is
+     * empty. Replays after a crash end here. */
     enum weir_error (*tail)(
         void *source, struct weir_str shard_id, struct weir_sequence_number *ret, bool *ret_any);
     enum weir_error (*split)(

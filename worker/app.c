@@ -107,10 +107,22 @@ millis_behind(
     if (stream == NULL) {
         return -1;
     }
-    error = weir_stream_get(stream, wi_str(lease->shard_id), &from, 1, 1, batch, &result);
+    error = weir_stream_get(
+        stream,
+        &(struct weir_get_request){
+            .shard_id = wi_str(lease->shard_id), .from = from, .records_max = 1, .bytes_max = 1},
+        batch,
+        &result);
     if (error == WEIR_ETRIMMED) {
         from = (struct weir_position){.type = WEIR_TRIM_HORIZON};
-        error = weir_stream_get(stream, wi_str(lease->shard_id), &from, 1, 1, batch, &result);
+        error = weir_stream_get(
+            stream,
+            &(struct weir_get_request){.shard_id = wi_str(lease->shard_id),
+                                       .from = from,
+                                       .records_max = 1,
+                                       .bytes_max = 1},
+            batch,
+            &result);
     }
     if (error != WEIR_OK) {
         return -1;

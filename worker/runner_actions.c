@@ -106,10 +106,10 @@ perform_fetch(
     memset(&runner->fetched, 0, sizeof runner->fetched);
     event->error = weir_stream_get(
         shared->stream,
-        shard_id(runner),
-        &action->position,
-        shared->batch_records_max,
-        runner->budget_held,
+        &(struct weir_get_request){.shard_id = shard_id(runner),
+                                   .from = action->position,
+                                   .records_max = shared->batch_records_max,
+                                   .bytes_max = runner->budget_held},
         batch,
         &runner->fetched);
     wi_counter_add(&shared->metrics.fetches, 1);

@@ -176,22 +176,27 @@ struct weir_get_result {
     char child_shard_ids[WEIR_CHILDREN_MAX][WEIR_NAME_SIZE]; /**< "" where there is none */
 };
 
+/** What to read; members may be added at the end. */
+struct weir_get_request {
+    struct weir_str shard_id;
+    struct weir_position from; /**< any but SHARD_END */
+    size_t records_max;        /**< [1, WEIR_GET_RECORDS_MAX] */
+    size_t bytes_max;          /**< one record is returned even if it is larger */
+};
+
 /**
- * Read records of one shard from `from` on. TRIM_HORIZON, LATEST and AT_TIMESTAMP are resolved by
- * the call; go on with ret->next, which never skips a record and never falls back.
- * @param records_max [1, WEIR_GET_RECORDS_MAX]
- * @param bytes_max at least one record is returned even if it is larger
- * @return WEIR_ENOTFOUND (shard); WEIR_ETRIMMED if records after `from` are gone (ret->next is then
- *         set to TRIM_HORIZON, so that the caller decides); WEIR_ECORRUPT (detail names the
- * sequence number; the batch holds the records before it); WEIR_ETHROTTLED; WEIR_EIO; WEIR_ENOMEM
- * Never blocks on producers.
+ * Read records of one shard. TRIM_HORIZON, LATEST and AT_TIMESTAMP are resolved by the call; go on
+ * with ret->next, which never skips a record and never falls back.
+ * @return WEIR_EINVAL for a position beyond any number the stream ever gave; WEIR_ENOTFOUND
+ *         (shard); WEIR_ETRIMMED if records after `from` are gone (ret->next is then TRIM_HORIZON,
+ *         so that the caller decides); WEIR_ECORRUPT (the batch holds the records before the
+ * damage; ret->next is AT_SEQUENCE_NUMBER of the last number it covers: only an explicit
+ *         AFTER_SEQUENCE_NUMBER goes past it); WEIR_ETHROTTLED; WEIR_EIO; WEIR_ENOMEM
+ * Never blocks on producers unless the stream has Kinesis limits.
  */
 WEIR_API WEIR_MUST_CHECK enum weir_error weir_stream_get(
     struct weir_stream *stream,
-    struct weir_str shard_id,
-    const struct weir_position *from,
-    size_t records_max,
-    size_t bytes_max,
+    const struct weir_get_request *request,
     struct weir_batch *batch,
     struct weir_get_result *ret);
 

@@ -167,10 +167,10 @@ get(struct stream_fixture *fixture, uint32_t shard, struct weir_position from, s
 {
     return weir_stream_get(
         fixture->stream,
-        shard_id(shard),
-        &from,
-        records_max,
-        FIXTURE_BYTES_MAX,
+        &(struct weir_get_request){.shard_id = shard_id(shard),
+                                   .from = from,
+                                   .records_max = records_max,
+                                   .bytes_max = FIXTURE_BYTES_MAX},
         fixture->batch,
         &fixture->result);
 }

@@ -156,7 +156,13 @@ knows_unknown_shards(void **state)
         const struct weir_str id = {ids[i], strlen(ids[i])};
 
         assert_int_equal(
-            weir_stream_get(f.stream, id, &from, 1, 1, f.batch, &f.result), WEIR_ENOTFOUND);
+            weir_stream_get(
+                f.stream,
+                &(struct weir_get_request){
+                    .shard_id = id, .from = from, .records_max = 1, .bytes_max = 1},
+                f.batch,
+                &f.result),
+            WEIR_ENOTFOUND);
         assert_int_equal(weir_stream_split(f.stream, id, NULL, &f.detail), WEIR_ENOTFOUND);
         assert_int_equal(weir_stream_merge(f.stream, shard_id(0), id, &f.detail), WEIR_ENOTFOUND);
     }

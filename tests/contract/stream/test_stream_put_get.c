@@ -79,13 +79,31 @@ limits_the_bytes_but_returns_at_least_one_record(void **state)
     put_text(&f, "k", "123456789");
 
     assert_int_equal(
-        weir_stream_get(f.stream, shard_id(0), &from, 10, 20, f.batch, &f.result), WEIR_OK);
+        weir_stream_get(
+            f.stream,
+            &(struct weir_get_request){
+                .shard_id = shard_id(0), .from = from, .records_max = 10, .bytes_max = 20},
+            f.batch,
+            &f.result),
+        WEIR_OK);
     assert_int_equal(weir_batch_count(f.batch), 2);
     assert_int_equal(
-        weir_stream_get(f.stream, shard_id(0), &from, 10, 19, f.batch, &f.result), WEIR_OK);
+        weir_stream_get(
+            f.stream,
+            &(struct weir_get_request){
+                .shard_id = shard_id(0), .from = from, .records_max = 10, .bytes_max = 19},
+            f.batch,
+            &f.result),
+        WEIR_OK);
     assert_int_equal(weir_batch_count(f.batch), 1);
     assert_int_equal(
-        weir_stream_get(f.stream, shard_id(0), &from, 10, 0, f.batch, &f.result), WEIR_OK);
+        weir_stream_get(
+            f.stream,
+            &(struct weir_get_request){
+                .shard_id = shard_id(0), .from = from, .records_max = 10, .bytes_max = 0},
+            f.batch,
+            &f.result),
+        WEIR_OK);
     assert_int_equal(weir_batch_count(f.batch), 1);
     fixture_end(&f);
 }

@@ -183,8 +183,13 @@ read_page(struct follower *follower, struct followed *followed, struct workers_l
     struct weir_get_result result;
 
     if (weir_stream_get(
-            follower->stream, id, &followed->position, 300, 1U << 20, follower->batch, &result) !=
-        WEIR_OK) {
+            follower->stream,
+            &(struct weir_get_request){.shard_id = id,
+                                       .from = followed->position,
+                                       .records_max = 300,
+                                       .bytes_max = 1U << 20},
+            follower->batch,
+            &result) != WEIR_OK) {
         ledger->complaint = "get has failed";
         return false;
     }

@@ -79,7 +79,12 @@ put(const void *data, size_t size, uint64_t hash_high)
 static enum weir_error
 get(struct weir_str shard, struct weir_position from)
 {
-    return weir_stream_get(stream, shard, &from, 10000, 1U << 30, batch, &result);
+    return weir_stream_get(
+        stream,
+        &(struct weir_get_request){
+            .shard_id = shard, .from = from, .records_max = 10000, .bytes_max = 1U << 30},
+        batch,
+        &result);
 }
 
 static const struct weir_position horizon = {.type = WEIR_TRIM_HORIZON};

@@ -75,7 +75,13 @@ count_puts(struct weir_stream *stream, const char *id, struct weir_batch *batch)
 
     assert_int_equal(
         weir_stream_get(
-            stream, (struct weir_str){id, strlen(id)}, &from, 10000, 1U << 30, batch, &result),
+            stream,
+            &(struct weir_get_request){.shard_id = (struct weir_str){id, strlen(id)},
+                                       .from = from,
+                                       .records_max = 10000,
+                                       .bytes_max = 1U << 30},
+            batch,
+            &result),
         WEIR_OK);
     for (size_t i = 0; i < weir_batch_count(batch); i++) {
         const struct weir_record *record = &weir_batch_records(batch)[i];

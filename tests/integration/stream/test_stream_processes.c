@@ -281,10 +281,10 @@ the_map_grows_under_all_processes(void **state)
     assert_int_equal(
         weir_stream_get(
             stream,
-            (struct weir_str){"shardId-000000000000", 20},
-            &from,
-            1000,
-            1U << 30,
+            &(struct weir_get_request){.shard_id = (struct weir_str){"shardId-000000000000", 20},
+                                       .from = from,
+                                       .records_max = 1000,
+                                       .bytes_max = 1U << 30},
             batch,
             &result),
         WEIR_OK);
