@@ -206,6 +206,9 @@ open_leases(
     if (error == WEIR_OK) {
         error = wi_storage_database(store->leases, "meta", flags, &store->meta);
     }
+    if (error == WEIR_OK && !options->read_only) {
+        error = wi_lmdb_reserve_disk(store->leases);
+    }
     return error;
 }
 
@@ -227,6 +230,9 @@ open_liveness(
 
     if (error == WEIR_OK) {
         error = wi_storage_database(store->liveness, "workers", flags, &store->workers);
+    }
+    if (error == WEIR_OK && !options->read_only) {
+        error = wi_lmdb_reserve_disk(store->liveness);
     }
     if (error == WEIR_ENOTFOUND && options->read_only) {
         wi_storage_close(store->liveness);

@@ -99,6 +99,9 @@ enum weir_error wi_lmdb_put_counters(
 /* R12, in the transaction of the write. */
 enum weir_error wi_lmdb_check_term(MDB_txn *txn, const struct wi_lmdb_store *store, uint64_t term);
 
+/* Once in an environment's life: pages for later, so that a full disk does not end renewals. */
+enum weir_error wi_lmdb_reserve_disk(struct wi_storage *storage);
+
 /* --- owners --- */
 
 /* Owners looked at so far in one operation: session and process, each once. */

@@ -1,8 +1,11 @@
 /* Failing memory, full maps, read-only folders, names: the LMDB backend, and memory where it fits.
  */
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -219,6 +222,70 @@ goes_on_renewing_and_checkpointing_when_the_map_is_full(void **state)
     test_dir_remove(&fixture.dir);
 }
 
+/* --- a full disk --- */
+
+/* Nothing may be written behind what the data file of this environment has on the disk by now. */
+static void
+limit_files_to(const struct lease_fixture *fixture, const char *data_file)
+{
+    char path[TEST_DIR_PATH_SIZE];
+    struct rlimit limit;
+    struct stat status;
+    int fd;
+
+    test_dir_join(&fixture->dir, data_file, path, sizeof path);
+    fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(fsync(fd), 0); /* its size on the disk is settled from here on */
+    assert_int_equal(fstat(fd, &status), 0);
+    close(fd);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = (rlim_t)status.st_blocks * 512;
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void
+lift_limit(void)
+{
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* The worst moment: the first worker has just started, and no page was ever freed. */
+static void
+goes_on_renewing_when_the_disk_is_full_from_the_start(void **state)
+{
+    struct lease_fixture *fixture = *state;
+    enum weir_error error = WEIR_OK;
+
+    put_worker(fixture->store, "w1");
+    limit_files_to(fixture, "apps/app/liveness/data.mdb");
+    for (int i = 0; error == WEIR_OK && i < 200; i++) {
+        error = renew_session(fixture->store, "w1");
+    }
+    lift_limit();
+    assert_int_equal(error, WEIR_OK);
+}
+
+static void
+goes_on_checkpointing_when_the_disk_is_full_from_the_start(void **state)
+{
+    struct lease_fixture *fixture = *state;
+    enum weir_error error = WEIR_OK;
+    uint64_t epoch = given_owned(fixture->store, "shard-a", "w1");
+
+    limit_files_to(fixture, "apps/app/leases/data.mdb");
+    for (uint64_t i = 1; error == WEIR_OK && i <= 200; i++) {
+        error = checkpoint_at(fixture->store, "shard-a", "w1", epoch, i);
+    }
+    lift_limit();
+    assert_int_equal(error, WEIR_OK);
+}
+
 /* --- opening --- */
 
 static enum weir_error
@@ -353,6 +420,8 @@ main(void)
         cmocka_unit_test(memory_store_survives_every_allocation_failure),
         cmocka_unit_test(lmdb_store_survives_every_allocation_failure),
         cmocka_unit_test(goes_on_renewing_and_checkpointing_when_the_map_is_full),
+        LEASE_TEST(goes_on_renewing_when_the_disk_is_full_from_the_start),
+        LEASE_TEST(goes_on_checkpointing_when_the_disk_is_full_from_the_start),
         LEASE_TEST(refuses_names_that_would_leave_the_data_directory),
         LEASE_TEST(finds_no_application_where_none_is),
         LEASE_TEST(reads_but_does_not_write_when_opened_read_only),

@@ -13,7 +13,7 @@
 #include "tests/integration/stream/power_model.h"
 #include "tests/support/weir_test.h"
 
-#define STEPS  100U
+#define STEPS  60U
 #define EVENTS 9U /* writes and syncs of one commit, about */
 #define SEED   11U
 
