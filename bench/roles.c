@@ -86,7 +86,7 @@ role_put(const struct role *role)
         weir_env_default(), slot->directory, FLEET_STREAM, &options, &stream, &detail);
     if (error == WEIR_OK) {
         role_begin(role);
-        error = records_put(stream, slot->records, slot->record_bytes, &detail);
+        error = records_put(stream, slot->records, slot->record_bytes, slot->hashed, &detail);
         role_end(role);
     }
     weir_stream_close(stream);

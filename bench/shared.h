@@ -45,6 +45,7 @@ struct bench_slot {
     uint32_t record_bytes; /**< data of one record */
     uint32_t interval_us;  /**< between two rounds of BENCH_ROLE_LOAD */
     bool sync;             /**< durability full, or a sync per transaction */
+    bool hashed;           /**< BENCH_ROLE_PUT: with explicit hash keys */
 
     atomic_bool stop; /**< set by the bench: end the load */
     atomic_bool ready;
