@@ -1,11 +1,24 @@
 /* Renewals on their own lane, and automatic checkpoints of all shards in one write. */
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <string.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
 
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/metrics.h"
 #include "core/mono.h"
+#include "lease/lease_store.h"
+#include "worker/io_pool.h"
+#include "worker/lease_renewer.h"
+#include "worker/shard_runner.h"
 #include "worker/worker_runtime.h"
+
+/* Looks for a stopped writer in one lease duration. */
+#define LOOKS_PER_DURATION 8
 
 /* --- renewals ------------------------------------------------------------------------------- */
 
@@ -25,38 +38,10 @@ renew_run(struct wi_job *job)
         &renew->answer);
 }
 
-/* A stopped process holds the table's writer lock: nobody can renew, not even the dead can be
- * replaced. After D it is ended (docs/adr/0004), which turns a hang into a crash. */
 static void
-evict_stopped_writer(struct weir_worker *worker, struct weir_mono now)
-{
-    const struct wi_lease_store *store = worker->store;
-    int32_t pid = 0;
-
-    if (worker->busy_since.ns == 0) {
-        worker->busy_since = now;
-    }
-    if (!worker->options.evict_stopped_writers || store->ops->stopped_writer == NULL ||
-        wi_mono_elapsed_ms(worker->busy_since, now) < worker->application.lease_duration_ms / 2) {
-        return;
-    }
-    pid = store->ops->stopped_writer(store->store);
-    if (pid > 0 && kill(pid, SIGKILL) == 0) {
-        wi_log(
-            worker->env,
-            WEIR_LOG_ERROR,
-            "worker",
-            "ended stopped process %d: it blocked the lease table for every worker",
-            (int)pid);
-        worker->busy_since = now;
-    }
-}
-
-static void
-note_renewal(struct weir_worker *worker, struct wi_renew_job *renew, struct weir_mono now)
+note_renewal(struct weir_worker *worker, const struct wi_renew_job *renew)
 {
     if (renew->error == WEIR_OK) {
-        worker->busy_since.ns = 0;
         worker->expiry_told = false;
         return;
     }
@@ -67,9 +52,6 @@ note_renewal(struct weir_worker *worker, struct wi_renew_job *renew, struct weir
         "worker",
         "a renewal failed: %s",
         weir_error_text(renew->error));
-    if (renew->error == WEIR_EBUSY) {
-        evict_stopped_writer(worker, now);
-    }
 }
 
 static void
@@ -96,7 +78,7 @@ renew_done(struct wi_job *job)
             worker->full_table_wanted = true;
         }
     }
-    note_renewal(worker, renew, now);
+    note_renewal(worker, renew);
     if (renew->error == WEIR_ESESSIONLOST) {
         wi_worker_session_lost(worker);
     } else if (renew->error == WEIR_OK && renew->answer.drain_requested) {
@@ -157,6 +139,43 @@ wi_worker_renew(struct weir_worker *worker)
     renew->sent = now;
     wi_lease_renewer_sent(&worker->renewer, now);
     wi_io_pool_submit(worker->io, WI_IO_URGENT, &renew->job);
+}
+
+/* --- stopped writers ---------------------------------------------------------------------------
+ */
+
+/* A stopped process holds a writer lock of the table: nobody can checkpoint or renew, not even the
+ * dead can be replaced. After half a lease duration it is ended (docs/adr/0004), which turns a hang
+ * into a crash. Looked for by time and not after a failure: renewals may go on while the leases are
+ * blocked, and the other way round. */
+void
+wi_worker_evict_stopped_writer(struct weir_worker *worker)
+{
+    const struct wi_lease_store *store = worker->store;
+    struct weir_mono now = wi_worker_now(worker);
+    int64_t duration_ms = worker->application.lease_duration_ms;
+    int32_t pid = 0;
+
+    if (!worker->options.evict_stopped_writers || store->ops->stopped_writer == NULL ||
+        wi_mono_before(now, worker->next_look)) {
+        return;
+    }
+    worker->next_look = wi_mono_add_ms(now, duration_ms / LOOKS_PER_DURATION);
+    pid = store->ops->stopped_writer(store->store);
+    if (pid != worker->stopped_pid) {
+        worker->stopped_pid = pid;
+        worker->stopped_since = now;
+    } else if (
+        pid > 0 && wi_mono_elapsed_ms(worker->stopped_since, now) >= duration_ms / 2 &&
+        kill(pid, SIGKILL) == 0) {
+        wi_log(
+            worker->env,
+            WEIR_LOG_ERROR,
+            "worker",
+            "ended stopped process %d: it blocked the lease table for every worker",
+            (int)pid);
+        worker->stopped_pid = 0;
+    }
 }
 
 /* --- automatic checkpoints ------------------------------------------------------------------ */

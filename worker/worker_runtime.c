@@ -1,21 +1,28 @@
 /* The control loop of a worker: joining, timers, draining, leaving. */
 #include "worker/worker_runtime.h"
 
-#include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+
+#include "coordinator/coordinator_step.h"
 #include "core/detail.h"
 #include "core/log.h"
-#include "core/memory.h"
 #include "core/mono.h"
 #include "core/str.h"
+#include "lease/lease.h"
 #include "storage/process.h"
+#include "worker/io_pool.h"
+#include "worker/lease_renewer.h"
+#include "worker/processor_pool.h"
+#include "worker/shard_runner.h"
 
 #define EVENTS_MAX   16
 #define EVENT_WAKE   UINT64_MAX
@@ -316,6 +323,9 @@ next_timer(const struct weir_worker *worker, struct weir_mono pool_next, struct 
 
     next = wi_mono_earlier(next, pool_next);
     next = wi_mono_earlier(next, wi_lease_renewer_wake(&worker->renewer));
+    if (worker->options.evict_stopped_writers) {
+        next = wi_mono_earlier(next, worker->next_look);
+    }
     if (!worker->expiry_told) {
         next = wi_mono_earlier(next, worker->renewer.deadline);
     }
@@ -391,6 +401,7 @@ turn(struct weir_worker *worker)
         wi_worker_renew(worker);
         wi_worker_coordinator_tick(worker);
     }
+    wi_worker_evict_stopped_writer(worker);
     wi_worker_reap(worker);
     wi_worker_read_table(worker);
     wi_worker_flush(worker);
@@ -490,7 +501,7 @@ wi_worker_loop(struct weir_worker *worker, struct weir_detail *detail)
         error = start(worker);
     }
     if (error != WEIR_OK) {
-        (void)wi_detail(
+        error = wi_detail(
             detail, error, "worker %s cannot start: %s", worker->worker_id, weir_error_text(error));
         goto out;
     }

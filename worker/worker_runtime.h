@@ -151,7 +151,9 @@ struct weir_worker {
 
     struct wi_lease_renewer renewer;
     bool expiry_told;            /* runners know that the deadline has passed */
-    struct weir_mono busy_since; /* renewals answer WEIR_EBUSY since then; .ns 0: they do not */
+    int32_t stopped_pid;         /* of a stopped process that blocks the table; 0: none */
+    struct weir_mono stopped_since;
+    struct weir_mono next_look; /* for one */
     struct weir_mono next_flush;
     struct weir_mono drain_until;
     struct weir_mono next_alarm;
@@ -208,6 +210,7 @@ void wi_worker_table_free(struct weir_worker *worker);
 /* worker_renewal.c */
 void wi_worker_renew(struct weir_worker *worker);
 void wi_worker_flush(struct weir_worker *worker);
+void wi_worker_evict_stopped_writer(struct weir_worker *worker);
 void wi_worker_renewal_free(struct weir_worker *worker);
 
 /* worker_coordinator.c */

@@ -36,7 +36,7 @@ struct crew_worker {
 
 struct crew {
     struct test_dir dir;
-    const struct weir_env *env;
+    struct weir_env env; /* the real one, but for its log */
     struct weir_stream *stream;
     pthread_mutex_t lock;   /* guards the members up to `gate_open` */
     pthread_cond_t changed; /* something below is new */
@@ -85,9 +85,9 @@ enum weir_error crew_join(struct crew *crew, uint32_t i);
 
 pid_t crew_spawn(struct crew *crew, uint32_t number, const char *const *arguments);
 /* Kill and reap. */
-void crew_kill(pid_t pid);
+void crew_kill(struct crew *crew, pid_t pid);
 /* Reap; returns the wait status. */
-int crew_reap(pid_t pid);
+int crew_reap(struct crew *crew, pid_t pid);
 
 /* --- the journal --- */
 

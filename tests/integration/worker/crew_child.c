@@ -4,8 +4,11 @@
  *
  * NAME is an option of weir_worker_option_set(), or: explicit=1 checkpoints after each batch;
  * hold=1 waits in process_records until descriptor 4 is closed; file_bytes=N limits the size of
- * every file once the first record was processed, until descriptor 4 is closed. */
+ * every file from the first batch on, until descriptor 4 is closed; stop_inside=leases (or
+ * liveness) is no worker at all: it stops inside a transaction of that table. */
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +19,7 @@
 
 #include <weir/worker.h>
 
+#include "storage/storage.h"
 #include "tests/integration/worker/crew_journal.h"
 
 #define JOURNAL_FD 3
@@ -25,7 +29,97 @@ struct child {
     bool is_explicit;
     bool holds;
     rlim_t file_bytes;
+    atomic_bool is_limited;
+    const char *stop_inside;
 };
+
+/* --- a disk that is full for a while --- */
+
+static void
+limit_files(rlim_t bytes)
+{
+    struct rlimit limit = {bytes, RLIM_INFINITY};
+
+    (void)signal(SIGXFSZ, SIG_IGN);
+    (void)setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+static void
+wait_at_gate(void)
+{
+    char byte;
+
+    while (read(GATE_FD, &byte, 1) > 0) {
+    }
+}
+
+static void *
+end_limit(void *argument)
+{
+    (void)argument;
+    wait_at_gate();
+    limit_files(RLIM_INFINITY);
+    return NULL;
+}
+
+static void
+begin_limit(struct child *child)
+{
+    pthread_t thread;
+
+    if (child->file_bytes > 0 && !atomic_exchange(&child->is_limited, true)) {
+        limit_files(child->file_bytes);
+        if (pthread_create(&thread, NULL, end_limit, NULL) == 0) {
+            pthread_detach(thread);
+        }
+    }
+}
+
+/* --- a writer that stops --- */
+
+static enum weir_error
+stop_here(MDB_txn *txn, void *context)
+{
+    (void)txn;
+    (void)context;
+    (void)raise(SIGSTOP);
+    return WEIR_OK;
+}
+
+static int
+stop_inside(const char *kind, const struct weir_worker_options *options)
+{
+    char path[1024];
+    struct wi_storage_options storage_options = {
+        .directory = path,
+        .kind = kind,
+        .format_version = 1,
+        .sync = WI_SYNC_NONE,
+        .map_bytes_initial = (uint64_t)1 << 20U,
+        .map_bytes_max = (uint64_t)256 << 20U,
+        .databases_max = 4,
+        .must_exist = true,
+        .lock_patience_ms = 2000};
+    struct wi_storage *storage = NULL;
+
+    (void)snprintf(
+        path, sizeof path, "%s/apps/%s/%s", options->data_directory, options->application, kind);
+    if (wi_storage_open(weir_env_default(), &storage_options, &storage, NULL) != WEIR_OK) {
+        return 3;
+    }
+    return wi_storage_write(storage, WI_WRITE_DEFAULT, stop_here, NULL, NULL) == WEIR_OK ? 0 : 4;
+}
+
+/* --- a worker --- */
+
+static void
+ignore_line(void *context, enum weir_log_level level, const char *component, const char *message)
+{
+    (void)context;
+    (void)level;
+    (void)component;
+    (void)message;
+}
 
 static void
 send_entry(void *context, const struct crew_entry *entry)
@@ -39,15 +133,14 @@ send_entry(void *context, const struct crew_entry *entry)
 static enum weir_error
 answer(void *context, struct crew_call *call)
 {
-    const struct child *child = context;
-    char byte;
+    struct child *child = context;
 
     if (call->entry->kind != CREW_PROCESSED) {
         return WEIR_OK;
     }
+    begin_limit(child);
     if (child->holds) {
-        while (read(GATE_FD, &byte, 1) > 0) {
-        }
+        wait_at_gate();
     }
     return child->is_explicit ? weir_checkpoint(call->checkpointer, NULL) : WEIR_OK;
 }
@@ -61,6 +154,8 @@ set_own_option(struct child *child, const char *name, const char *value)
         child->holds = true;
     } else if (strcmp(name, "file_bytes") == 0) {
         child->file_bytes = (rlim_t)strtoull(value, NULL, 10);
+    } else if (strcmp(name, "stop_inside") == 0) {
+        child->stop_inside = value;
     } else {
         return false;
     }
@@ -99,17 +194,6 @@ set_defaults(struct weir_worker_options *options)
     options->shard_sync_interval_ms = 100;
 }
 
-static void
-limit_files(const struct child *child)
-{
-    struct rlimit limit = {child->file_bytes, RLIM_INFINITY};
-
-    if (child->file_bytes > 0) {
-        (void)signal(SIGXFSZ, SIG_IGN);
-        (void)setrlimit(RLIMIT_FSIZE, &limit);
-    }
-}
-
 int
 main(int argc, char **argv)
 {
@@ -118,6 +202,7 @@ main(int argc, char **argv)
     struct weir_worker_options options = WEIR_WORKER_OPTIONS_INIT;
     struct weir_processor processor = crew_processor(&journal);
     struct crew_entry result = {.kind = CREW_RESULT};
+    struct weir_env env = *weir_env_default();
     struct weir_worker *worker = NULL;
     struct weir_detail detail = {{0}};
     enum weir_error error;
@@ -129,10 +214,13 @@ main(int argc, char **argv)
             return 2;
         }
     }
+    if (child.stop_inside != NULL) {
+        return stop_inside(child.stop_inside, &options);
+    }
     journal.worker = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
-    error = weir_worker_new(weir_env_default(), &options, &processor, &worker, &detail);
+    env.logger.log = getenv("WEIR_TEST_LOG") == NULL ? ignore_line : env.logger.log;
+    error = weir_worker_new(&env, &options, &processor, &worker, &detail);
     if (error == WEIR_OK) {
-        limit_files(&child);
         error = weir_worker_run(worker, &detail);
     }
     weir_worker_free(worker);

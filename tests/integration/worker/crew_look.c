@@ -268,7 +268,7 @@ static void
 describe(struct crew *crew, struct weir_app_description *ret)
 {
     struct weir_detail detail = {{0}};
-    enum weir_error error = weir_app_describe(crew->env, crew->dir.path, "crew", ret, &detail);
+    enum weir_error error = weir_app_describe(&crew->env, crew->dir.path, "crew", ret, &detail);
 
     if (error != WEIR_OK) {
         fail_msg("describe: %s", detail.text);
@@ -290,7 +290,7 @@ find_shard(struct crew *crew, uint32_t shard, struct weir_app_shard *ret)
             found = true;
         }
     }
-    weir_app_description_free(crew->env, &description);
+    weir_app_description_free(&crew->env, &description);
     return found;
 }
 
@@ -351,11 +351,11 @@ is_balanced(struct crew *crew, void *context)
     struct weir_app_description description = {.leader = ""};
     bool balanced;
 
-    if (weir_app_describe(crew->env, crew->dir.path, "crew", &description, NULL) != WEIR_OK) {
+    if (weir_app_describe(&crew->env, crew->dir.path, "crew", &description, NULL) != WEIR_OK) {
         return false;
     }
     balanced = is_balanced_picture(&description, *workers);
-    weir_app_description_free(crew->env, &description);
+    weir_app_description_free(&crew->env, &description);
     return balanced;
 }
 

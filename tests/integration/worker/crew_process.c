@@ -109,18 +109,34 @@ crew_spawn(struct crew *crew, uint32_t number, const char *const *arguments)
     return pid;
 }
 
-int
-crew_reap(pid_t pid)
-{
-    int status = 0;
+struct ending {
+    pid_t pid;
+    int status;
+};
 
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status;
+static bool
+has_ended(struct crew *crew, void *context)
+{
+    struct ending *ending = context;
+    pid_t pid = waitpid(ending->pid, &ending->status, WNOHANG);
+
+    (void)crew;
+    assert_true(pid >= 0);
+    return pid == ending->pid;
+}
+
+int
+crew_reap(struct crew *crew, pid_t pid)
+{
+    struct ending ending = {pid, 0};
+
+    crew_wait(crew, has_ended, &ending);
+    return ending.status;
 }
 
 void
-crew_kill(pid_t pid)
+crew_kill(struct crew *crew, pid_t pid)
 {
     assert_int_equal(kill(pid, SIGKILL), 0);
-    (void)crew_reap(pid);
+    (void)crew_reap(crew, pid);
 }
