@@ -9,6 +9,7 @@
 #include "coordinator/coordinator_plan.h"
 #include "coordinator/coordinator_step.h"
 #include "coordinator/coordinator_sync.h"
+#include "core/check.h"
 #include "core/memory.h"
 #include "lease/lease.h"
 
@@ -184,6 +185,7 @@ wi_coordinator_pass_next(
 static bool
 end_step(struct wi_coordinator_pass *pass, bool changed, bool *ret_changed)
 {
+    WEIR_ASSERT(pass->step < WI_PASS_END);
     if (!changed) {
         pass->first_step = pass->step + 1;
     }

@@ -2,8 +2,14 @@
 
 #include <string.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/stream.h>
+
+#include "coordinator/coordinator_step.h"
 #include "core/check.h"
 #include "core/memory.h"
+#include "lease/lease_store.h"
 
 static enum weir_error
 write_leases(

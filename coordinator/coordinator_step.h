@@ -1,7 +1,7 @@
 /*
- * The coordinator inside every worker: follows, takes the lead when nobody has it, and as leader runs
- * passes: shard sync, recovery, draining, balance, revocation, clean-up (DESIGN 4.4 to 4.7). Pure: a
- * function of state and event to the one next action. At most one action is in flight.
+ * The coordinator inside every worker: follows, takes the lead when nobody has it, and as leader
+ * runs passes: shard sync, recovery, draining, balance, revocation, clean-up (DESIGN 4.4 to 4.7).
+ * Pure: a function of state and event to the one next action. At most one action is in flight.
  *
  * States and transitions: docs/state-machines.md, "Coordinator".
  */
@@ -16,9 +16,9 @@
 
 enum wi_coordinator_state {
     WI_COORDINATOR_FOLLOWING,
-    WI_COORDINATOR_TAKING,  /* take_leader is under way */
+    WI_COORDINATOR_TAKING, /* take_leader is under way */
     WI_COORDINATOR_LEADING,
-    WI_COORDINATOR_STOPPED  /* left: takes part no more */
+    WI_COORDINATOR_STOPPED /* left: takes part no more */
 };
 
 struct wi_coordinator_settings {
@@ -30,29 +30,29 @@ struct wi_coordinator_settings {
 };
 
 enum wi_coordinator_event_type {
-    WI_COORDINATOR_TABLE,   /* a read of the table ended: `table` (borrowed for the call) */
-    WI_COORDINATOR_SHARDS,  /* LIST_SHARDS ended well: `shards` (borrowed for the call) */
-    WI_COORDINATOR_RESULT,  /* the action in flight ended: `error`, and `results` per item */
-    WI_COORDINATOR_TICK,    /* time has passed */
-    WI_COORDINATOR_LEAVE    /* this worker drains: lead until its leases are gone, then step down */
+    WI_COORDINATOR_TABLE,  /* a read of the table ended: `table` (borrowed for the call) */
+    WI_COORDINATOR_SHARDS, /* LIST_SHARDS ended well: `shards` (borrowed for the call) */
+    WI_COORDINATOR_RESULT, /* the action in flight ended: `error`, and `results` per item */
+    WI_COORDINATOR_TICK,   /* time has passed */
+    WI_COORDINATOR_LEAVE   /* this worker drains: lead until its leases are gone, then step down */
 };
 
 struct wi_coordinator_event {
     enum wi_coordinator_event_type type;
-    struct weir_mono now;               /* TABLE, SHARDS, RESULT: after the call returned */
+    struct weir_mono now; /* TABLE, SHARDS, RESULT: after the call returned */
     const struct wi_lease_table *table;
     const struct weir_shard *shards;
     size_t shard_count;
     enum weir_error error;
-    const enum weir_error *results;     /* ASSIGN, REQUEST_HANDOFF: one per item, if error is OK */
-    uint64_t term;                      /* TAKE_LEADER: the term won */
+    const enum weir_error *results; /* ASSIGN, REQUEST_HANDOFF: one per item, if error is OK */
+    uint64_t term;                  /* TAKE_LEADER: the term won */
 };
 
 enum wi_coordinator_action_type {
-    WI_COORDINATOR_WAIT,            /* nothing until `until` or an event */
-    WI_COORDINATOR_READ_TABLE,      /* answer with TABLE, or RESULT with an error */
-    WI_COORDINATOR_LIST_SHARDS,     /* answer with SHARDS, or RESULT with an error */
-    WI_COORDINATOR_TAKE_LEADER,     /* expected_term, expected_counter */
+    WI_COORDINATOR_WAIT,        /* nothing until `until` or an event */
+    WI_COORDINATOR_READ_TABLE,  /* answer with TABLE, or RESULT with an error */
+    WI_COORDINATOR_LIST_SHARDS, /* answer with SHARDS, or RESULT with an error */
+    WI_COORDINATOR_TAKE_LEADER, /* expected_term, expected_counter */
     WI_COORDINATOR_RELEASE_LEADER,
     WI_COORDINATOR_CREATE_LEASES,   /* leases */
     WI_COORDINATOR_ASSIGN,          /* assignments */

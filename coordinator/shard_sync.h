@@ -1,8 +1,8 @@
 /*
  * Shard sync: shards minus leases = leases to create (DESIGN 4.7; the rules of Java KCL's
- * HierarchicalShardSyncer, reference/kcl.md 2.7). Pure. Missing ancestors come first, so that a crash
- * half-way leaves a consistent prefix; a child whose parent still has an unfinished lease gets none
- * now: the parent's owner creates it at the shard's end.
+ * HierarchicalShardSyncer, reference/kcl.md 2.7). Pure. Missing ancestors come first, so that a
+ * crash half-way leaves a consistent prefix; a child whose parent still has an unfinished lease
+ * gets none now: the parent's owner creates it at the shard's end.
  */
 #ifndef WI_COORDINATOR_SHARD_SYNC_H
 #define WI_COORDINATOR_SHARD_SYNC_H
@@ -24,7 +24,7 @@ struct wi_shard_sync_input {
 struct wi_shard_sync_plan {
     struct wi_lease *create; /* parents before children; unowned, with their first checkpoint */
     size_t create_count;
-    bool has_hole;           /* the open shards leave hash keys that no shard covers */
+    bool has_hole; /* the open shards leave hash keys that no shard covers */
     struct weir_hash_range hole;
 };
 

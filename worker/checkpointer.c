@@ -1,9 +1,16 @@
 /* The processor's side of checkpoints. Called on processor threads, and on threads of the user. */
+#include <pthread.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <weir/checkpointer.h>
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/mono.h"
+#include "lease/lease_store.h"
+#include "worker/checkpoint_tracker.h"
 #include "worker/shard_runner.h"
 
 static struct weir_mono

@@ -3,6 +3,9 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+
 #include "core/check.h"
 #include "core/memory.h"
 

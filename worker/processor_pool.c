@@ -1,6 +1,11 @@
 #include "worker/processor_pool.h"
 
+#include <pthread.h>
 #include <time.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/stream.h>
 
 #include "core/check.h"
 #include "core/memory.h"

@@ -1,15 +1,27 @@
 #include "worker/runner_actions.h"
 
+#include <pthread.h>
+#include <stdint.h>
 #include <string.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/processor.h>
+#include <weir/stream.h>
+#include <weir/types.h>
 
 #include "coordinator/shard_sync.h"
 #include "core/check.h"
 #include "core/log.h"
-#include "core/mono.h"
+#include "core/metrics.h"
 #include "core/position.h"
 #include "core/str.h"
+#include "lease/lease_store.h"
 #include "stream/batch.h"
 #include "stream/stream_source.h"
+#include "worker/fetch_budget.h"
+#include "worker/shard_consumer.h"
+#include "worker/shard_runner.h"
 
 static struct weir_str
 shard_id(const struct wi_runner *runner)

@@ -1,16 +1,24 @@
 #include "worker/shard_runner.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
-#include "coordinator/shard_sync.h"
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/types.h>
+
 #include "core/check.h"
-#include "core/log.h"
 #include "core/memory.h"
+#include "core/metrics.h"
 #include "core/mono.h"
-#include "core/position.h"
 #include "core/str.h"
-#include "stream/stream_source.h"
+#include "lease/lease.h"
+#include "worker/checkpoint_tracker.h"
+#include "worker/processor_pool.h"
 #include "worker/runner_actions.h"
+#include "worker/shard_consumer.h"
 
 /* A runner gives up its thread after this many batches if others wait for one. */
 #define BATCHES_PER_TURN 16U

@@ -1,17 +1,30 @@
 /* Public API of the worker. */
+#include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/processor.h>
+#include <weir/stream.h>
+#include <weir/types.h>
 #include <weir/worker.h>
 
 #include "core/check.h"
 #include "core/detail.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/metrics.h"
 #include "core/mono.h"
 #include "core/str.h"
+#include "lease/lease.h"
+#include "lease/lease_store.h"
+#include "worker/fetch_budget.h"
+#include "worker/shard_consumer.h"
+#include "worker/shard_runner.h"
 #include "worker/worker_options.h"
 #include "worker/worker_runtime.h"
 
@@ -189,7 +202,7 @@ weir_worker_new(
     worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     error = worker->wake_fd < 0 ? WEIR_ELIMIT : copy_options(worker, options);
     if (error != WEIR_OK) {
-        (void)wi_detail(detail, error, "a worker cannot be made: %s", weir_error_text(error));
+        error = wi_detail(detail, error, "a worker cannot be made: %s", weir_error_text(error));
         goto out;
     }
     error = open_stream(worker, detail);

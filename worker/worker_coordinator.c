@@ -2,9 +2,15 @@
  */
 #include <string.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+
+#include "coordinator/coordinator_runtime.h"
+#include "coordinator/coordinator_step.h"
 #include "core/log.h"
-#include "core/memory.h"
+#include "core/metrics.h"
 #include "core/mono.h"
+#include "worker/io_pool.h"
 #include "worker/worker_runtime.h"
 
 static void handle_action(struct weir_worker *worker, struct wi_coordinator_action action);
@@ -124,7 +130,7 @@ handle_action(struct weir_worker *worker, struct wi_coordinator_action action)
         worker->coordinator_wants_table = true;
         worker->coordinator_wants_since = wi_worker_now(worker);
         worker->table_wanted = true;
-        worker->full_table_wanted |= is_leading(worker);
+        worker->full_table_wanted |= is_leading(worker) || worker->phase == WI_WORKER_DRAINING;
         return;
     case WI_COORDINATOR_LIST_SHARDS:
     case WI_COORDINATOR_TAKE_LEADER:

@@ -393,7 +393,7 @@ turn(struct weir_worker *worker)
 
     check_deadline(worker, now); /* after a stop this is the first thing that runs */
     wi_io_pool_collect(worker->io);
-    if (atomic_load(&worker->stop_requested)) {
+    if (atomic_load(&worker->stop_requested) || atomic_load(&worker->stream_deleted)) {
         wi_worker_begin_drain(worker);
     }
     rejoin(worker);
@@ -510,6 +510,9 @@ wi_worker_loop(struct weir_worker *worker, struct weir_detail *detail)
     }
     if (atomic_load(&worker->abort_requested)) {
         error = wi_detail(detail, WEIR_ECANCELED, "worker %s was aborted", worker->worker_id);
+    } else if (atomic_load(&worker->stream_deleted)) {
+        error = wi_detail(
+            detail, WEIR_ENOTFOUND, "stream %s was deleted", weir_stream_name(worker->stream));
     }
 out:
     stop(worker);

@@ -134,6 +134,7 @@ struct weir_worker {
     atomic_bool abort_requested;
     atomic_bool table_hint; /* from the table watcher */
     atomic_bool flush_hint; /* from processor threads */
+    atomic_bool stream_deleted; /* from the stream watcher */
     atomic_bool watchers_stop;
     pthread_t stream_watcher;
     pthread_t table_watcher;

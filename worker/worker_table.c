@@ -1,13 +1,24 @@
 /* Reads of the lease table, and the consumers that start and stop because of them. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/metrics.h"
 #include "core/mono.h"
 #include "core/str.h"
+#include "lease/lease.h"
+#include "lease/lease_store.h"
+#include "worker/io_pool.h"
+#include "worker/processor_pool.h"
 #include "worker/scheduler.h"
+#include "worker/shard_runner.h"
 #include "worker/worker_runtime.h"
 
 /* A full read is repeated at once only after it has cost at most a fifth of the time since. */
@@ -24,44 +35,55 @@ compare_past(const void *key, const void *past)
 static struct wi_past_lease *
 find_past(const struct weir_worker *worker, const char *lease_key)
 {
-    if (worker->past_count == 0) {
+    if (worker->past == NULL || worker->past_count == 0) {
         return NULL;
     }
     return bsearch(lease_key, worker->past, worker->past_count, sizeof *worker->past, compare_past);
 }
 
-static int
-compare_pasts(const void *a, const void *b)
+/* Room for one more; it goes where its key belongs. NULL without memory. */
+static struct wi_past_lease *
+insert_past(struct weir_worker *worker, const char *lease_key)
 {
-    return strcmp(
-        ((const struct wi_past_lease *)a)->lease_key, ((const struct wi_past_lease *)b)->lease_key);
+    size_t at = worker->past_count;
+
+    if (worker->past_count == worker->past_capacity) {
+        size_t capacity = worker->past_capacity == 0 ? 16 : worker->past_capacity * 2;
+        void *grown =
+            wi_resize_array(worker->env, worker->past, capacity, sizeof(struct wi_past_lease));
+
+        if (grown == NULL) {
+            return NULL;
+        }
+        worker->past = grown;
+        worker->past_capacity = capacity;
+    }
+    while (at > 0 && strcmp(worker->past[at - 1].lease_key, lease_key) > 0) {
+        at--;
+    }
+    memmove(
+        &worker->past[at + 1], &worker->past[at], (worker->past_count - at) * sizeof *worker->past);
+    worker->past_count++;
+    (void)wi_str_copy(
+        worker->past[at].lease_key, sizeof worker->past[at].lease_key, wi_str(lease_key));
+    return &worker->past[at];
 }
 
 /* Remember the epoch of a runner that is done. Without memory for it the worker cannot tell a stale
- * picture of the table from a new one: then it must not go on. */
+ * picture of the table from a new one: the runner then stays until there is some. */
 static enum weir_error
 remember_past(struct weir_worker *worker, const struct wi_runner *runner)
 {
     struct wi_past_lease *past = find_past(worker, runner->lease.lease_key);
 
     if (past == NULL) {
-        if (worker->past_count == worker->past_capacity) {
-            size_t capacity = worker->past_capacity == 0 ? 16 : worker->past_capacity * 2;
-            void *grown =
-                wi_resize_array(worker->env, worker->past, capacity, sizeof(struct wi_past_lease));
-
-            if (grown == NULL) {
-                return WEIR_ENOMEM;
-            }
-            worker->past = grown;
-            worker->past_capacity = capacity;
-        }
-        past = &worker->past[worker->past_count++];
-        memcpy(past->lease_key, runner->lease.lease_key, sizeof past->lease_key);
+        past = insert_past(worker, runner->lease.lease_key);
+    }
+    if (past == NULL) {
+        return WEIR_ENOMEM;
     }
     past->epoch = runner->lease.epoch;
     past->handed_through = runner->engine.tracker.delivered;
-    qsort(worker->past, worker->past_count, sizeof *worker->past, compare_pasts);
     return WEIR_OK;
 }
 
@@ -258,32 +280,38 @@ give_back_unused(struct weir_worker *worker, const struct wi_lease *lease)
 
 /* --- applying a picture of the table -------------------------------------------------------- */
 
+/* What the table asks of a consumer that runs. `lease` is NULL if its row is gone. */
+static void
+apply_to_runner(struct wi_runner *runner, enum wi_schedule_type type, const struct wi_lease *lease)
+{
+    if (type == WI_SCHEDULE_PARENTS_FINISHED) {
+        runner->told_parents_finished = true;
+        wi_runner_tell(runner, WI_FACT_PARENTS_FINISHED);
+        return;
+    }
+    runner->told_to_stop = true;
+    if (type == WI_SCHEDULE_STOP && lease != NULL) {
+        wi_runner_stop(runner, lease->handoff.reason != WI_HANDOFF_NONE ? lease->handoff.to : "");
+    } else {
+        wi_runner_tell(runner, WI_FACT_LEASE_LOST);
+    }
+}
+
 static void
 apply_item(struct weir_worker *worker, const struct wi_schedule_item *item)
 {
     const struct wi_lease *lease =
         item->lease == SIZE_MAX ? NULL : &worker->table.leases[item->lease];
-    struct wi_runner *runner = item->consumer == SIZE_MAX ? NULL : worker->runners[item->consumer];
 
-    switch (item->type) {
-    case WI_SCHEDULE_START:
+    if (item->consumer != SIZE_MAX) {
+        apply_to_runner(worker->runners[item->consumer], item->type, lease);
+        return;
+    }
+    WEIR_ASSERT(lease != NULL);
+    if (item->type == WI_SCHEDULE_START) {
         start_or_give_back(worker, lease);
-        break;
-    case WI_SCHEDULE_PARENTS_FINISHED:
-        runner->told_parents_finished = true;
-        wi_runner_tell(runner, WI_FACT_PARENTS_FINISHED);
-        break;
-    case WI_SCHEDULE_STOP:
-        runner->told_to_stop = true;
-        wi_runner_stop(runner, lease->handoff.reason != WI_HANDOFF_NONE ? lease->handoff.to : "");
-        break;
-    case WI_SCHEDULE_LOST:
-        runner->told_to_stop = true;
-        wi_runner_tell(runner, WI_FACT_LEASE_LOST);
-        break;
-    case WI_SCHEDULE_RELEASE:
+    } else {
         give_back_unused(worker, lease);
-        break;
     }
 }
 

@@ -1,14 +1,30 @@
 /* What says "look again" to the loop: wake words of stream and table, and pidfds of processes. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/types.h>
+
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/mono.h"
 #include "core/str.h"
+#include "lease/lease.h"
+#include "lease/lease_store.h"
 #include "storage/process.h"
 #include "stream/stream_source.h"
+#include "worker/processor_pool.h"
+#include "worker/shard_runner.h"
 #include "worker/worker_runtime.h"
+
+/* The shard that a stream begins with. */
+#define FIRST_SHARD "shardId-000000000000"
 
 /* --- stream: consumers whose shard was written to run again ---------------------------------- */
 
@@ -35,11 +51,45 @@ wants_wake(struct wi_runnable *runnable, void *argument)
     return true;
 }
 
+/* Whether somebody has deleted the stream. Cheap while it has its first shard. */
+static bool
+is_deleted(struct weir_stream *stream)
+{
+    struct weir_stream_description description = {0};
+    struct weir_sequence_number number;
+    bool any = false;
+    enum weir_error error = wi_stream_tail(stream, WI_STR(FIRST_SHARD), &number, &any);
+
+    if (error == WEIR_ENOTFOUND) {
+        error = weir_stream_describe(stream, &description, NULL);
+        weir_stream_description_free(stream, &description);
+    }
+    return error == WEIR_ENOTFOUND;
+}
+
+/* After a commit, but not after each: at most once in WI_LOST_WAKE_MS. */
+static void
+look_for_deletion(struct weir_worker *worker, struct weir_mono *next, bool *is_changed)
+{
+    struct weir_mono now = wi_worker_now(worker);
+
+    if (*is_changed && !wi_mono_before(now, *next)) {
+        *is_changed = false;
+        *next = wi_mono_add_ms(now, WI_LOST_WAKE_MS);
+        if (is_deleted(worker->stream)) {
+            atomic_store(&worker->stream_deleted, true);
+            wi_worker_notify(worker);
+        }
+    }
+}
+
 static void *
 stream_watcher_main(void *argument)
 {
     struct weir_worker *worker = argument;
     struct wake_context context = {.stream = worker->stream};
+    struct weir_mono next_look = {0};
+    bool is_changed = true;
     uint32_t seen = wi_stream_wake_word(worker->stream);
     uint64_t version = weir_stream_version(worker->stream);
 
@@ -50,7 +100,9 @@ stream_watcher_main(void *argument)
         context.everyone = word == seen;
         if (word != seen || new_version != version) {
             wi_processor_pool_each(worker->pool, wants_wake, &context);
+            is_changed = true;
         }
+        look_for_deletion(worker, &next_look, &is_changed);
         seen = word;
         version = new_version;
     }

@@ -1,11 +1,18 @@
 /* The processes of the fleet, and the faults that are done to it. */
 #include <inttypes.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/types.h>
+
+#include "tests/torture/journal.h"
+#include "tests/torture/ledger.h"
 #include "tests/torture/torture.h"
 
 /* --- processes ------------------------------------------------------------------------------- */

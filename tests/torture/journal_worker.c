@@ -2,6 +2,7 @@
  */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <weir/weir.h>
+#include <weir/checkpointer.h>
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/processor.h>
+#include <weir/types.h>
+#include <weir/worker.h>
 
 #include "tests/torture/journal.h"
 

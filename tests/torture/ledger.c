@@ -2,9 +2,12 @@
 #include "tests/torture/ledger.h"
 
 #include <dirent.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/torture/journal.h"
 
 static void *
 grown(void *array, size_t count, size_t size)

@@ -1,9 +1,11 @@
 /* The checker: one pass over the history in order of time, then the takeovers. */
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/torture/journal.h"
 #include "tests/torture/ledger.h"
 
 /* Examples printed of each kind of violation. */

@@ -1,8 +1,17 @@
 /* The load of a torture run, and a look at the table now and then. */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/app.h>
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/types.h>
+
+#include "tests/torture/journal.h"
+#include "tests/torture/ledger.h"
 #include "tests/torture/torture.h"
 
 /* --- producer -------------------------------------------------------------------------------- */

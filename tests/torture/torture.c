@@ -10,15 +10,26 @@
  */
 #include "tests/torture/torture.h"
 
-#include <getopt.h>
+#include <getopt.h> /* IWYU pragma: keep */
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <weir/app.h>
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/types.h>
+
+#include "tests/torture/journal.h"
+#include "tests/torture/ledger.h"
 
 uint64_t
 next_random(struct run *run)
