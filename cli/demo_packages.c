@@ -8,7 +8,8 @@
 
 #include <weir/types.h>
 
-#define CAPACITY_FIRST 4096
+#define CAPACITY_FIRST       4096
+#define NAMES_CAPACITY_FIRST 65536
 
 static bool
 is_blank(char c)
@@ -150,18 +151,38 @@ make_room(struct demo_index *index)
 }
 
 static bool
+make_room_for_name(struct demo_index *index)
+{
+    const size_t capacity =
+        index->names_capacity == 0 ? NAMES_CAPACITY_FIRST : index->names_capacity * 2;
+    char *names;
+
+    if (index->names_capacity - index->names_length > DEMO_PACKAGE_NAME_MAX) {
+        return true;
+    }
+    names = realloc(index->names, capacity);
+    if (names == NULL) {
+        return false;
+    }
+    index->names = names;
+    index->names_capacity = capacity;
+    return true;
+}
+
+static bool
 add_package(struct demo_index *index, const struct demo_stanza *stanza)
 {
     struct demo_section *section =
         find_section(index, *stanza->section == '\0' ? DEMO_NO_SECTION : stanza->section);
-    char *name = strdup(stanza->name);
+    const size_t name_size = strlen(stanza->name) + 1;
 
-    if (section == NULL || name == NULL || !make_room(index)) {
-        free(name);
+    if (section == NULL || !make_room(index) || !make_room_for_name(index)) {
         return false;
     }
+    memcpy(index->names + index->names_length, stanza->name, name_size);
     index->packages[index->count++] =
-        (struct demo_package){name, section, stanza->installed_kib, 0};
+        (struct demo_package){index->names_length, section, stanza->installed_kib, 0};
+    index->names_length += name_size;
     section->packages++;
     section->installed_kib += stanza->installed_kib;
     return true;
@@ -206,19 +227,31 @@ demo_packages_line(struct demo_index *index, struct demo_stanza *stanza, struct 
     return true;
 }
 
+const char *
+demo_packages_name(const struct demo_index *index, size_t package)
+{
+    return index->names + index->packages[package].name_at;
+}
+
+/* A package while its key is looked for. */
+struct named {
+    const char *name;
+    size_t package;
+};
+
 static int
 compare_names(const void *a, const void *b)
 {
-    struct demo_package *const *one = a;
-    struct demo_package *const *other = b;
+    const struct named *one = a;
+    const struct named *other = b;
 
-    return strcmp((*one)->name, (*other)->name);
+    return strcmp(one->name, other->name);
 }
 
 bool
 demo_packages_seal(struct demo_index *index)
 {
-    struct demo_package **sorted;
+    struct named *sorted;
 
     if (index->count == 0) {
         return true;
@@ -228,15 +261,15 @@ demo_packages_seal(struct demo_index *index)
         return false;
     }
     for (size_t i = 0; i < index->count; i++) {
-        sorted[i] = &index->packages[i];
+        sorted[i] = (struct named){demo_packages_name(index, i), i};
     }
     qsort(sorted, index->count, sizeof *sorted, compare_names);
     index->key_count = 0;
     for (size_t i = 0; i < index->count; i++) {
-        if (i == 0 || strcmp(sorted[i - 1]->name, sorted[i]->name) != 0) {
+        if (i == 0 || strcmp(sorted[i - 1].name, sorted[i].name) != 0) {
             index->key_count++;
         }
-        sorted[i]->key = (uint32_t)(index->key_count - 1);
+        index->packages[sorted[i].package].key = (uint32_t)(index->key_count - 1);
     }
     free(sorted);
     return true;
@@ -247,10 +280,8 @@ demo_packages_free(struct demo_index *index)
 {
     struct demo_section *next;
 
-    for (size_t i = 0; i < index->count; i++) {
-        free(index->packages[i].name);
-    }
     free(index->packages);
+    free(index->names);
     for (struct demo_section *section = index->first_section; section != NULL; section = next) {
         next = section->next;
         (void)tdelete(section, &index->sections_by_name, compare_sections);

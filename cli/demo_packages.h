@@ -32,7 +32,7 @@ struct demo_section {
 
 /** One package. */
 struct demo_package {
-    char *name;
+    size_t name_at; /**< where its name begins in struct demo_index's names */
     struct demo_section *section;
     uint64_t installed_kib; /**< 0 if it is not stated */
     uint32_t key;           /**< equal for equal names, below key_count; after sealing */
@@ -43,6 +43,9 @@ struct demo_index {
     struct demo_package *packages;
     size_t count;
     size_t capacity;
+    char *names; /**< of all packages, each with its final zero */
+    size_t names_length;
+    size_t names_capacity;
     struct demo_section *first_section;
     struct demo_section *last_section;
     size_t section_count;
@@ -74,6 +77,9 @@ bool demo_packages_end(struct demo_index *index, struct demo_stanza *stanza);
 
 /** Number the names. After the last package, before the first use of `key`. False: no memory. */
 bool demo_packages_seal(struct demo_index *index);
+
+/** Name of package number `package`; valid until the next line is read. */
+const char *demo_packages_name(const struct demo_index *index, size_t package);
 
 /** Free everything. */
 void demo_packages_free(struct demo_index *index);

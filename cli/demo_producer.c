@@ -65,7 +65,9 @@ prepare(struct demo_producer *producer, size_t count)
 
     for (size_t i = 0; i < count; i++) {
         const uint64_t put_index = producer->history->put_count + i;
-        const struct demo_package *package = &index->packages[put_index % index->count];
+        const size_t number = put_index % index->count;
+        const struct demo_package *package = &index->packages[number];
+        const char *name = demo_packages_name(index, number);
         const char *section = package->section->name;
         const struct demo_payload payload = {
             put_index,
@@ -73,9 +75,8 @@ prepare(struct demo_producer *producer, size_t count)
             package->installed_kib,
             {section, strlen(section)}};
         const size_t length = demo_payload_format(&payload, producer->texts[i]);
-        producer->entries[i] =
-            (struct weir_put_entry){.partition_key = {package->name, strlen(package->name)},
-                                    .data = {producer->texts[i], length}};
+        producer->entries[i] = (struct weir_put_entry){.partition_key = {name, strlen(name)},
+                                                       .data = {producer->texts[i], length}};
     }
 }
 

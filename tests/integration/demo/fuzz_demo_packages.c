@@ -22,7 +22,7 @@ is_sound(const struct demo_index *index)
         packages += section->packages;
     }
     for (size_t i = 0; i < index->count; i++) {
-        const size_t length = strlen(index->packages[i].name);
+        const size_t length = strlen(demo_packages_name(index, i));
         if (length == 0 || length > DEMO_PACKAGE_NAME_MAX ||
             index->packages[i].key >= index->key_count) {
             return false;
