@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* How often patience is asked for. */
+#define PATIENCE_MS 100
+
 /* The one variable of the program: a signal handler can reach nothing else. */
 static volatile sig_atomic_t stop_flag;
 
@@ -56,45 +59,59 @@ cli_write_all(int fd, const char *data, size_t length)
     return 0;
 }
 
-/* How many of the bytes go into one write: whole lines, at most PIPE_BUF if possible. */
+/* How many of the bytes go into one write: whole lines if possible, at most PIPE_BUF, since that
+ * much goes into a pipe in one piece and without waiting once poll(2) has said that there is room.
+ */
 static size_t
-whole_lines(const char *data, size_t length)
+next_piece(const char *data, size_t length)
 {
-    size_t end;
-
     if (length <= PIPE_BUF) {
         return length;
     }
-    for (end = PIPE_BUF; end > 0; end--) {
+    for (size_t end = PIPE_BUF; end > 0; end--) {
         if (data[end - 1] == '\n') {
             return end;
         }
     }
-    end = PIPE_BUF;
-    while (end < length && data[end - 1] != '\n') {
-        end++;
-    }
-    return end;
+    return PIPE_BUF;
+}
+
+/* Wait until there is room, or patience ends. */
+static bool
+wait_for_room(int fd, cli_patience_fn patience, const void *context)
+{
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+
+    do {
+        if (!patience(context)) {
+            return false;
+        }
+    } while (poll(&room, 1, PATIENCE_MS) <= 0);
+    return true;
 }
 
 int
-cli_write_lines(int fd, const char *data, size_t length)
+cli_write_lines(
+    int fd, const char *data, size_t length, cli_patience_fn patience, const void *context)
 {
     struct stat status;
+    bool inside_line = false;
 
     if (fstat(fd, &status) != 0) {
         return errno;
     }
-    /* One write to a file is one piece, of any length. */
-    if (S_ISREG(status.st_mode)) {
-        return cli_write_all(fd, data, length);
-    }
     while (length > 0) {
-        const size_t piece = whole_lines(data, length);
-        const int error = cli_write_all(fd, data, piece);
+        /* One write to a file is one piece, of any length. */
+        const size_t piece = S_ISREG(status.st_mode) ? length : next_piece(data, length);
+        int error;
+        if (!wait_for_room(fd, patience, context)) {
+            return inside_line ? ECANCELED : EAGAIN;
+        }
+        error = cli_write_all(fd, data, piece);
         if (error != 0) {
             return error;
         }
+        inside_line = data[piece - 1] != '\n';
         data += piece;
         length -= piece;
     }

@@ -11,11 +11,18 @@
  */
 int cli_write_all(int fd, const char *data, size_t length);
 
+/** Whether to wait longer for a reader that does not read. */
+typedef bool (*cli_patience_fn)(const void *context);
+
 /**
- * The same for lines: each stays whole, also when several processes write to one pipe (as far as a
- * line fits into PIPE_BUF).
+ * Write lines: each stays whole, also when several processes write to one pipe (as far as a line
+ * fits into PIPE_BUF). A reader that does not read is waited for while `patience` says so, which is
+ * asked ten times a second.
+ * @return 0, or an errno value: EAGAIN if patience has ended between two lines, ECANCELED if it has
+ *         ended inside a line
  */
-int cli_write_lines(int fd, const char *data, size_t length);
+int cli_write_lines(
+    int fd, const char *data, size_t length, cli_patience_fn patience, const void *context);
 
 /** From now on SIGINT and SIGTERM set a flag and interrupt system calls. */
 void cli_stop_on_signals(void);

@@ -59,19 +59,41 @@ is_printed(const struct print_shard *state, const struct weir_record *record)
     return order < 0 || (order == 0 && record->sub_sequence_number <= state->sub_sequence_number);
 }
 
-/* Write the lines of one shard in one piece. 0, or the errno value that stopped all printing. */
-static int
-print_lines(struct print_processor *print, const struct json_line *out)
+/* A reader that does not read is waited for as long as the shard is ours. */
+static bool
+is_owner(const void *context)
 {
-    int error;
+    const struct weir_checkpointer *checkpointer = context;
+
+    return weir_lease_time_left_ms(checkpointer) > 0;
+}
+
+/* Write the lines of one shard in one piece. After a failure all printing has ended, but not after
+ * a lost lease. */
+static enum weir_error
+print_lines(
+    struct print_processor *print,
+    const struct json_line *out,
+    const struct weir_checkpointer *checkpointer)
+{
+    enum weir_error result = WEIR_OK;
+    int error = 0;
 
     (void)pthread_mutex_lock(&print->lock);
     if (print->error == 0) {
-        print->error = out->failed ? ENOMEM : cli_write_lines(print->fd, out->data, out->length);
+        error = out->failed
+                    ? ENOMEM
+                    : cli_write_lines(print->fd, out->data, out->length, is_owner, checkpointer);
+        print->error = error == EAGAIN ? 0 : error;
     }
-    error = print->error;
+    if (print->error != 0) {
+        result = WEIR_EPROCESSOR;
+        weir_worker_stop(print->worker);
+    } else if (error == EAGAIN) {
+        result = WEIR_ELEASELOST;
+    }
     (void)pthread_mutex_unlock(&print->lock);
-    return error;
+    return result;
 }
 
 static enum weir_error
@@ -89,6 +111,7 @@ process_records(
     const struct weir_record *last = &input->records[input->count - 1];
     /* The token's stream is a view; lines need a string. */
     char stream[WEIR_NAME_SIZE];
+    enum weir_error error;
 
     *ret_processed = 0; /* a failed write says nothing about single records */
     if (input->token.stream.length >= sizeof stream) {
@@ -103,9 +126,9 @@ process_records(
                 &shard->out, stream, shard->shard_id, &input->records[i], &delivery);
         }
     }
-    if (print_lines(print, &shard->out) != 0) {
-        weir_worker_stop(print->worker);
-        return WEIR_EPROCESSOR;
+    error = print_lines(print, &shard->out, checkpointer);
+    if (error != WEIR_OK) {
+        return error;
     }
     shard->has_printed = true;
     shard->sequence_number = last->sequence_number;

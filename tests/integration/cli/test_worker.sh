@@ -27,7 +27,7 @@ drain() {
 
 # data_of FILE...: what the whole lines of the files say, each once, in numerical order.
 data_of() {
-    cat "$@" | grep '}$' | jq -r .data | sort -n | uniq
+    cat "$@" 2>/dev/null | grep '}$' | jq -r .data | sort -n | uniq
 }
 
 # data_is COUNT FILE...: all of 1 to COUNT have been printed.
@@ -239,6 +239,30 @@ test_sigint_drains_too() {
     wait_until is_described '.workers == []'
 }
 
+# A reader that keeps the pipe open and does not read must not keep the worker for ever.
+test_a_reader_that_does_not_read() {
+    expect_ok stream create orders --shards 2
+    seq 20000 | "$weir" put orders --durability none
+    mkfifo pipe
+    exec 3<>pipe
+    "$weir" worker --app billing --stream orders --print --id w1 --lease-duration 500ms \
+        --drain-timeout 100ms >pipe 2>w1.err &
+    pid=$!
+    background+=("$pid")
+    # One line shows that printing has begun; after some more the pipe is full.
+    read -r line <&3
+    jq -e . <<<"$line" >/dev/null || fail "not a line: $line"
+    kill -TERM "$pid"
+    kill -TERM "$pid"
+    finish "$pid"
+    [ "$status" -eq 1 ] || fail "the exit status is not 1"
+    exec 3>&-
+    start_worker w2
+    wait_until data_is 20000 w2.out
+    drain w2 "$pid"
+    expect_data 20000 w2.out
+}
+
 test_worker_says_what_is_wrong() {
     expect_failure 1 "stream 'orders' does not exist" "weir stream create orders" -- \
         worker --app billing --stream orders --print
@@ -261,15 +285,18 @@ test_worker_says_what_is_wrong() {
 test_every_option_of_the_library_is_a_flag() {
     local name count=0
     expect_ok worker --help
-    mapfile -t names < <(sed -n '/^struct weir_worker_options {/,/^}/p' \
-        "${WEIR_SOURCE_DIR:?}/include/weir/worker.h" |
-        sed -nE 's/^    (int64_t|bool) ([a-z_]+);.*/\2/p')
+    # Members of the structure, without those that have flags of other names.
+    # Members of the structure, without its comments and those that have flags of other names.
+    mapfile -t names < <(tr '\n' ' ' <"${WEIR_SOURCE_DIR:?}/include/weir/worker.h" |
+        sed -E 's/.*struct weir_worker_options \{([^}]*)\}.*/\1/; s@/\*[^*]*\*/|/\*\*[^*]*\*/@@g' |
+        grep -oE '[a-z_]+;' | tr -d ';' |
+        grep -vxE 'struct_size|data_directory|application|worker_id|initial_position')
     for name in "${names[@]}"; do
         name=${name%_ms}
         expect_out_has "--${name//_/-}"
         count=$((count + 1))
     done
-    [ "$count" -ge 16 ] || fail "only $count options found in the header"
+    [ "$count" -ge 17 ] || fail "only $count options found in the header"
     expect_ok stream create orders
     start_worker w1 --handoff-timeout 5s --drain-timeout 5s --checkpoint-interval 100ms \
         --checkpoint-records 10 --batch-records-max 10 --batch-bytes-max 64KiB \
