@@ -11,6 +11,7 @@
 
 #include <weir/env.h>
 #include <weir/error.h>
+#include <weir/stream.h>
 
 #include "coordinator/coordinator_step.h"
 #include "core/detail.h"

@@ -23,6 +23,7 @@
 #include "lease/lease_store.h"
 #include "worker/io_pool.h"
 #include "worker/lease_renewer.h"
+#include "worker/past_leases.h"
 #include "worker/processor_pool.h"
 #include "worker/shard_runner.h"
 
@@ -102,13 +103,6 @@ struct wi_member_job {
     enum weir_error error;
 };
 
-/* A lease epoch that this worker has been through: it must not begin a second life under it. */
-struct wi_past_lease {
-    char lease_key[WEIR_LEASE_KEY_SIZE];
-    uint64_t epoch;
-    struct weir_position handed_through;
-};
-
 struct wi_watched {
     char owner[WEIR_OWNER_SIZE];
     int fd; /* a pidfd */
@@ -132,8 +126,8 @@ struct weir_worker {
     atomic_bool wake_pending;
     atomic_bool stop_requested;
     atomic_bool abort_requested;
-    atomic_bool table_hint; /* from the table watcher */
-    atomic_bool flush_hint; /* from processor threads */
+    atomic_bool table_hint;     /* from the table watcher */
+    atomic_bool flush_hint;     /* from processor threads */
     atomic_bool stream_deleted; /* from the stream watcher */
     atomic_bool watchers_stop;
     pthread_t stream_watcher;
@@ -146,13 +140,11 @@ struct weir_worker {
     struct wi_runner **runners; /* sorted by lease_key */
     size_t runner_count;
     size_t runner_capacity;
-    struct wi_past_lease *past; /* sorted by lease_key */
-    size_t past_count;
-    size_t past_capacity;
+    struct wi_past_leases past;
 
     struct wi_lease_renewer renewer;
-    bool expiry_told;            /* runners know that the deadline has passed */
-    int32_t stopped_pid;         /* of a stopped process that blocks the table; 0: none */
+    bool expiry_told;    /* runners know that the deadline has passed */
+    int32_t stopped_pid; /* of a stopped process that blocks the table; 0: none */
     struct weir_mono stopped_since;
     struct weir_mono next_look; /* for one */
     struct weir_mono next_flush;
