@@ -1,4 +1,4 @@
-/* Rules K1 to K6 of docs/state-machines.md, "Checkpoints". */
+/* Rules K1 to K6 of docs/state-machines-consumer.md, "Checkpoints". */
 #include "worker/checkpoint_tracker.h"
 
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* Rules N1 to N6 of docs/state-machines.md, "Lease renewal". */
+/* Rules N1 to N6 of docs/state-machines-consumer.md, "Lease renewal". */
 #include "worker/lease_renewer.h"
 
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* Rules S1 to S18 of docs/state-machines.md, "Shard consumer". */
+/* Rules S1 to S18 of docs/state-machines-consumer.md, "Shard consumer". */
 #include "worker/shard_consumer.h"
 
 #include <stdbool.h>

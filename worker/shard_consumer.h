@@ -3,7 +3,7 @@
  * turns facts into the one next action; at most one action is in flight, so a record processor
  * never sees two calls at once for one shard.
  *
- * States, transitions and rules: docs/state-machines.md, "Shard consumer".
+ * States, transitions and rules: docs/state-machines-consumer.md, "Shard consumer".
  */
 #ifndef WI_WORKER_SHARD_CONSUMER_H
 #define WI_WORKER_SHARD_CONSUMER_H

@@ -195,6 +195,7 @@ weir_worker_new(
         return wi_detail(detail, WEIR_ENOMEM, "no memory for a worker");
     }
     worker->env = env;
+    worker->past.env = env;
     worker->epoll_fd = -1;
     worker->signal_fd = -1;
     worker->options = (struct weir_worker_options)WEIR_WORKER_OPTIONS_INIT;

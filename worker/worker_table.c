@@ -24,96 +24,6 @@
 /* A full read is repeated at once only after it has cost at most a fifth of the time since. */
 #define TABLE_READ_SHARE 5
 
-/* --- the epochs this worker has been through ------------------------------------------------ */
-
-static int
-compare_past(const void *key, const void *past)
-{
-    return strcmp(key, ((const struct wi_past_lease *)past)->lease_key);
-}
-
-static struct wi_past_lease *
-find_past(const struct weir_worker *worker, const char *lease_key)
-{
-    if (worker->past == NULL || worker->past_count == 0) {
-        return NULL;
-    }
-    return bsearch(lease_key, worker->past, worker->past_count, sizeof *worker->past, compare_past);
-}
-
-/* Room for one more; it goes where its key belongs. NULL without memory. */
-static struct wi_past_lease *
-insert_past(struct weir_worker *worker, const char *lease_key)
-{
-    size_t at = worker->past_count;
-
-    if (worker->past_count == worker->past_capacity) {
-        size_t capacity = worker->past_capacity == 0 ? 16 : worker->past_capacity * 2;
-        void *grown =
-            wi_resize_array(worker->env, worker->past, capacity, sizeof(struct wi_past_lease));
-
-        if (grown == NULL) {
-            return NULL;
-        }
-        worker->past = grown;
-        worker->past_capacity = capacity;
-    }
-    while (at > 0 && strcmp(worker->past[at - 1].lease_key, lease_key) > 0) {
-        at--;
-    }
-    memmove(
-        &worker->past[at + 1], &worker->past[at], (worker->past_count - at) * sizeof *worker->past);
-    worker->past_count++;
-    (void)wi_str_copy(
-        worker->past[at].lease_key, sizeof worker->past[at].lease_key, wi_str(lease_key));
-    return &worker->past[at];
-}
-
-/* Remember the epoch of a runner that is done. Without memory for it the worker cannot tell a stale
- * picture of the table from a new one: the runner then stays until there is some. */
-static enum weir_error
-remember_past(struct weir_worker *worker, const struct wi_runner *runner)
-{
-    struct wi_past_lease *past = find_past(worker, runner->lease.lease_key);
-
-    if (past == NULL) {
-        past = insert_past(worker, runner->lease.lease_key);
-    }
-    if (past == NULL) {
-        return WEIR_ENOMEM;
-    }
-    past->epoch = runner->lease.epoch;
-    past->handed_through = runner->engine.tracker.delivered;
-    return WEIR_OK;
-}
-
-static int
-compare_lease(const void *key, const void *lease)
-{
-    return strcmp(key, ((const struct wi_lease *)lease)->lease_key);
-}
-
-/* Forget epochs that the table has left behind: no picture that is still to come can show them. */
-static void
-forget_past(struct weir_worker *worker)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < worker->past_count; i++) {
-        const struct wi_lease *lease = bsearch(
-            worker->past[i].lease_key,
-            worker->table.leases,
-            worker->table.lease_count,
-            sizeof *worker->table.leases,
-            compare_lease);
-
-        if (lease != NULL && lease->epoch <= worker->past[i].epoch) {
-            worker->past[kept++] = worker->past[i];
-        }
-    }
-    worker->past_count = kept;
-}
-
 /* --- runners -------------------------------------------------------------------------------- */
 
 static enum weir_error
@@ -256,12 +166,17 @@ submit_give_backs(struct weir_worker *worker)
 static void
 start_or_give_back(struct weir_worker *worker, const struct wi_lease *lease)
 {
-    const struct wi_past_lease *past = find_past(worker, lease->lease_key);
+    struct weir_position handed_through = wi_past_leases_handed_through(&worker->past, lease);
 
-    if (past == NULL || past->epoch < lease->epoch) {
+    switch (wi_past_leases_judge(&worker->past, lease)) {
+    case WI_PAST_NEW:
         start_runner(worker, lease);
-    } else if (past->epoch == lease->epoch) {
-        give_back(worker, lease, &past->handed_through);
+        break;
+    case WI_PAST_OVER:
+        give_back(worker, lease, &handed_through);
+        break;
+    case WI_PAST_OUT_OF_DATE:
+        break;
     }
 }
 
@@ -269,12 +184,10 @@ start_or_give_back(struct weir_worker *worker, const struct wi_lease *lease)
 static void
 give_back_unused(struct weir_worker *worker, const struct wi_lease *lease)
 {
-    const struct wi_past_lease *past = find_past(worker, lease->lease_key);
+    struct weir_position handed_through = wi_past_leases_handed_through(&worker->past, lease);
 
-    if (past == NULL || past->epoch < lease->epoch) {
-        give_back(worker, lease, &lease->replay_through);
-    } else if (past->epoch == lease->epoch) {
-        give_back(worker, lease, &past->handed_through);
+    if (wi_past_leases_judge(&worker->past, lease) != WI_PAST_OUT_OF_DATE) {
+        give_back(worker, lease, &handed_through);
     }
 }
 
@@ -355,7 +268,7 @@ apply_table(struct weir_worker *worker)
         }
     }
     submit_give_backs(worker);
-    forget_past(worker);
+    wi_past_leases_forget(&worker->past, &worker->table);
 out:
     wi_free(worker->env, running);
     wi_free(worker->env, items);
@@ -453,6 +366,18 @@ wi_worker_read_table(struct weir_worker *worker)
     wi_io_pool_submit(worker->io, WI_IO_NORMAL, &read->job);
 }
 
+/* Without memory for its epoch the runner stays: the worker could not tell an old picture of the
+ * table from a new one. */
+static bool
+remember_past(struct weir_worker *worker, const struct wi_runner *runner)
+{
+    return wi_past_leases_remember(
+               &worker->past,
+               runner->lease.lease_key,
+               runner->lease.epoch,
+               &runner->engine.tracker.delivered) == WEIR_OK;
+}
+
 /* Free the runners that are done. */
 void
 wi_worker_reap(struct weir_worker *worker)
@@ -464,7 +389,7 @@ wi_worker_reap(struct weir_worker *worker)
         struct wi_runner *runner = worker->runners[i];
 
         if (wi_processor_pool_is_done(worker->pool, &runner->runnable) && runner->holds == 0 &&
-            remember_past(worker, runner) == WEIR_OK) {
+            remember_past(worker, runner)) {
             wi_processor_pool_remove(worker->pool, &runner->runnable);
             wi_runner_free(runner);
             worker->table_wanted = true;
@@ -512,7 +437,7 @@ wi_worker_table_free(struct weir_worker *worker)
     }
     worker->runner_count = 0;
     wi_free(worker->env, worker->runners);
-    wi_free(worker->env, worker->past);
+    wi_past_leases_free(&worker->past);
     wi_free(worker->env, worker->release_job.leases);
     wi_free(worker->env, worker->release_job.items);
     wi_free(worker->env, worker->release_job.results);

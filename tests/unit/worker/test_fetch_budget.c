@@ -1,4 +1,4 @@
-/* Rule H8 of docs/state-machines.md, "Scheduler". */
+/* Rule H8 of docs/state-machines-consumer.md, "Scheduler". */
 #include "core/pcg.h"
 #include "tests/support/weir_test.h"
 #include "worker/fetch_budget.h"

@@ -1,4 +1,4 @@
-/* Rules N1 to N6 of docs/state-machines.md, "Lease renewal". */
+/* Rules N1 to N6 of docs/state-machines-consumer.md, "Lease renewal". */
 #include "core/mono.h"
 #include "core/pcg.h"
 #include "tests/support/weir_test.h"

@@ -1,4 +1,4 @@
-/* Rules H1 to H7 of docs/state-machines.md, "Scheduler". */
+/* Rules H1 to H7 of docs/state-machines-consumer.md, "Scheduler". */
 #include <stdio.h>
 #include <string.h>
 

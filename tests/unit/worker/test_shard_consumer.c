@@ -1,4 +1,4 @@
-/* One test per rule of docs/state-machines.md, "Shard consumer"; ends of the life are in
+/* One test per rule of docs/state-machines-consumer.md, "Shard consumer"; ends of the life are in
  * test_shard_consumer_end.c. */
 #include "core/position.h"
 #include "tests/support/weir_test.h"

@@ -1,4 +1,4 @@
-/* Rules S13 to S17 of docs/state-machines.md, "Shard consumer": how a life ends. */
+/* Rules S13 to S17 of docs/state-machines-consumer.md, "Shard consumer": how a life ends. */
 #include "core/position.h"
 #include "tests/support/weir_test.h"
 #include "tests/unit/worker/consumer_fixture.h"

@@ -15,7 +15,7 @@
 #define BATCH_MAX   7
 #define LEASE_MS    4000
 
-/* docs/state-machines.md, "Shard consumer". */
+/* docs/state-machines-consumer.md, "Shard consumer". */
 static const struct {
     enum wi_consumer_state from;
     enum wi_consumer_state to;
