@@ -22,6 +22,12 @@ test_help_of_every_command_is_on_stdout() {
         expect_ok $command -h
         expect_out_has "Usage: weir $command"
     done
+    for command in demo bench; do
+        # They join the program as they come to exist.
+        "$weir" help | grep -q "^  $command " || continue
+        expect_ok "$command" --help
+        expect_out_has "Usage: weir $command"
+    done
     expect_ok --help
     expect_out_has "Usage: weir" stream put get worker app version
     expect_ok help
