@@ -248,5 +248,7 @@ wi_runner_checkpoint_done(
     } else if (error == WEIR_ELEASELOST && !atomic_load(&runner->releasing)) {
         wi_counter_add(&runner->shared->metrics.checkpoints_refused, 1);
         wi_runner_tell(runner, WI_FACT_LEASE_LOST);
+    } else if (error == WEIR_EINVAL) {
+        wi_counter_add(&runner->shared->metrics.checkpoints_refused, 1);
     }
 }

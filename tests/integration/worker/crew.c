@@ -58,6 +58,12 @@ crew_setup_1(void **state)
 }
 
 int
+crew_setup_2(void **state)
+{
+    return setup(state, 2);
+}
+
+int
 crew_setup_4(void **state)
 {
     return setup(state, 4);

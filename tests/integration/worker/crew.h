@@ -52,8 +52,9 @@ struct crew {
     pthread_t reader;
 };
 
-/* cmocka's setup with a stream "s" of 1 or of 4 shards, and teardown; *state is a struct crew. */
+/* cmocka's setup with a stream "s" of 1, 2 or 4 shards, and teardown; *state is a struct crew. */
 int crew_setup_1(void **state);
+int crew_setup_2(void **state);
 int crew_setup_4(void **state);
 int crew_teardown(void **state);
 
