@@ -31,6 +31,7 @@ struct wi_processor_pool {
     size_t capacity;
     size_t threads;
     size_t idle;
+    size_t waiting; /* threads that wait for a commit; they count among `threads` */
     struct weir_mono next_wake; /* the earliest wake_at of a parked runnable, or earlier */
     bool stopping;
 };
@@ -183,7 +184,8 @@ offer_work(struct wi_processor_pool *pool)
         pthread_cond_signal(&pool->work);
         return;
     }
-    if (pool->threads < THREADS_AT_ONCE && pool->threads < pool->settings.threads_max) {
+    if (pool->threads - pool->waiting < THREADS_AT_ONCE &&
+        pool->threads < pool->settings.threads_max) {
         start_thread(pool);
         return;
     }
@@ -373,4 +375,25 @@ wi_processor_pool_is_crowded(struct wi_processor_pool *pool)
     crowded = pool->first_ready != NULL && pool->idle == 0;
     pthread_mutex_unlock(&pool->lock);
     return crowded;
+}
+
+void
+wi_processor_pool_wait_begins(struct wi_processor_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->waiting++;
+    WEIR_ASSERT(pool->waiting <= pool->threads);
+    if (pool->first_ready != NULL) {
+        offer_work(pool);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void
+wi_processor_pool_wait_ends(struct wi_processor_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    WEIR_ASSERT(pool->waiting > 0);
+    pool->waiting--;
+    pthread_mutex_unlock(&pool->lock);
 }

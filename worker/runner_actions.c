@@ -399,13 +399,19 @@ wi_runner_perform(
         perform_call(runner, action->type, ret_event);
         break;
     case WI_CONSUMER_ANCHOR:
+        wi_processor_pool_wait_begins(runner->shared->pool);
         perform_anchor(runner, action, ret_event);
+        wi_processor_pool_wait_ends(runner->shared->pool);
         break;
     case WI_CONSUMER_FINISH_SHARD:
+        wi_processor_pool_wait_begins(runner->shared->pool);
         perform_finish(runner, ret_event);
+        wi_processor_pool_wait_ends(runner->shared->pool);
         break;
     case WI_CONSUMER_RELEASE:
+        wi_processor_pool_wait_begins(runner->shared->pool);
         perform_release(runner, action, ret_event);
+        wi_processor_pool_wait_ends(runner->shared->pool);
         break;
     case WI_CONSUMER_WAIT:
     case WI_CONSUMER_DONE:
