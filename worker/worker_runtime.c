@@ -30,6 +30,8 @@
 #define EVENT_SIGNAL (UINT64_MAX - 1)
 /* Rows and hints of this protocol version; a worker of another one says so in its row. */
 #define PROTOCOL_VERSION 1U
+/* The table refused the note that this worker drains: try again after that. */
+#define DRAIN_RETRY_MS 100
 
 struct weir_mono
 wi_worker_now(const struct weir_worker *worker)
@@ -184,6 +186,7 @@ member_done(struct wi_job *job)
         worker->phase = WI_WORKER_ENDED;
     } else {
         worker->drain_written = member->error == WEIR_OK;
+        worker->drain_retry = wi_mono_add_ms(wi_worker_now(worker), DRAIN_RETRY_MS);
     }
     if (member->error != WEIR_OK) {
         wi_log(
@@ -237,8 +240,10 @@ drive_drain(struct weir_worker *worker)
         return;
     }
     if (!worker->drain_written) {
-        worker->drain_written = true;
-        submit_member_job(worker, false);
+        if (!wi_mono_before(wi_worker_now(worker), worker->drain_retry)) {
+            worker->drain_written = true;
+            submit_member_job(worker, false);
+        }
     } else if (wi_worker_owns_nothing(worker) && wi_worker_coordinator_has_left(worker)) {
         submit_member_job(worker, true);
     }
@@ -317,6 +322,18 @@ check_passes(struct weir_worker *worker, struct weir_mono now)
     }
 }
 
+/* First everybody is to release to nobody, then the worker leaves with what it has. */
+static struct weir_mono
+next_of_drain(const struct weir_worker *worker, struct weir_mono now)
+{
+    if (worker->joined && !worker->drain_written && !worker->member_job.job.busy) {
+        return worker->drain_retry;
+    }
+    return wi_mono_before(now, worker->drain_until)
+               ? worker->drain_until
+               : wi_mono_add_ms(worker->drain_until, worker->application.lease_duration_ms);
+}
+
 static struct weir_mono
 next_timer(const struct weir_worker *worker, struct weir_mono pool_next, struct weir_mono now)
 {
@@ -341,7 +358,7 @@ next_timer(const struct weir_worker *worker, struct weir_mono pool_next, struct 
         next = wi_mono_earlier(next, worker->next_flush);
     }
     if (worker->phase == WI_WORKER_DRAINING) {
-        next = wi_mono_earlier(next, wi_mono_add_ms(worker->drain_until, 1));
+        next = wi_mono_earlier(next, next_of_drain(worker, now));
     }
     return next;
 }
@@ -490,6 +507,7 @@ stop(struct weir_worker *worker)
     }
     worker->signal_fd = -1;
     worker->epoll_fd = -1;
+    worker->phase = WI_WORKER_ENDED; /* also after an abort: it runs once */
 }
 
 enum weir_error

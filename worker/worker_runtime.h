@@ -149,6 +149,7 @@ struct weir_worker {
     struct weir_mono next_look; /* for one */
     struct weir_mono next_flush;
     struct weir_mono drain_until;
+    struct weir_mono drain_retry;
     struct weir_mono next_alarm;
     bool drain_written;
 

@@ -17,6 +17,7 @@
 #include "lease/lease_store.h"
 #include "worker/io_pool.h"
 #include "worker/processor_pool.h"
+#include "worker/runner_actions.h"
 #include "worker/scheduler.h"
 #include "worker/shard_runner.h"
 #include "worker/worker_runtime.h"
@@ -66,6 +67,7 @@ start_runner(struct weir_worker *worker, const struct wi_lease *lease)
         wi_log(
             worker->env, WEIR_LOG_ERROR, "worker", "%s: no memory to start it", lease->lease_key);
         worker->table_wanted = true;
+        worker->full_table_wanted = true;
         return;
     }
     if (wi_parents_are_finished(&worker->table, lease)) {
@@ -245,6 +247,7 @@ apply_table(struct weir_worker *worker)
 
     if (running == NULL || items == NULL) {
         worker->table_wanted = true;
+        worker->full_table_wanted = true;
         goto out;
     }
     for (size_t i = 0; i < runners; i++) {
@@ -393,6 +396,7 @@ wi_worker_reap(struct weir_worker *worker)
             wi_processor_pool_remove(worker->pool, &runner->runnable);
             wi_runner_free(runner);
             worker->table_wanted = true;
+            worker->full_table_wanted = true; /* the lease may be this worker's again by now */
             continue;
         }
         blocked += atomic_load(&runner->blocked) ? 1 : 0;
@@ -433,6 +437,9 @@ void
 wi_worker_table_free(struct weir_worker *worker)
 {
     for (size_t i = 0; i < worker->runner_count; i++) {
+        if (worker->runners[i]->runnable.state != WI_RUN_DONE) {
+            wi_runner_finish(worker->runners[i]); /* aborted: its state goes all the same */
+        }
         wi_runner_free(worker->runners[i]);
     }
     worker->runner_count = 0;

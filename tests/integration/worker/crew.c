@@ -38,6 +38,7 @@ setup(void **state, uint32_t shards)
     if (getenv("WEIR_TEST_LOG") == NULL) {
         crew->env.logger.log = ignore_line;
     }
+    crew->env.logger.level = WEIR_LOG_INFO;
     test_dir_make(&crew->dir);
     pthread_mutex_init(&crew->lock, NULL);
     pthread_cond_init(&crew->changed, NULL);
@@ -226,6 +227,40 @@ crew_stop(struct crew *crew, uint32_t i)
 
 /* --- waiting --- */
 
+/* What the table looks like, for whoever has to find out why a test waits. */
+static void
+crew_show(struct crew *crew)
+{
+    struct weir_app_description description = {.leader = ""};
+
+    if (weir_app_describe(&crew->env, crew->dir.path, "crew", &description, NULL) != WEIR_OK) {
+        return;
+    }
+    print_message("leader '%s'\n", description.leader);
+    for (size_t i = 0; i < description.worker_count; i++) {
+        const struct weir_app_worker *worker = &description.workers[i];
+
+        print_message(
+            "%s: pid %d, %s, %s, %llu leases\n",
+            worker->worker_id,
+            (int)worker->pid,
+            worker->alive ? "alive" : "dead",
+            worker->draining ? "drains" : "stays",
+            (unsigned long long)worker->leases);
+    }
+    for (size_t i = 0; i < description.shard_count; i++) {
+        const struct weir_app_shard *shard = &description.shards[i];
+
+        print_message(
+            "%s: %s, '%s', epoch %llu\n",
+            shard->shard_id,
+            weir_shard_state_name(shard->state),
+            shard->owner,
+            (unsigned long long)shard->lease_epoch);
+    }
+    weir_app_description_free(&crew->env, &description);
+}
+
 void
 crew_wait(struct crew *crew, crew_condition_fn condition, void *context)
 {
@@ -235,6 +270,7 @@ crew_wait(struct crew *crew, crew_condition_fn condition, void *context)
         struct timespec until;
 
         if (crew_now_ns() - begin_ns > PATIENCE_NS) {
+            crew_show(crew);
             fail_msg("waited in vain");
         }
         clock_gettime(CLOCK_REALTIME, &until);

@@ -218,7 +218,10 @@ main(int argc, char **argv)
         return stop_inside(child.stop_inside, &options);
     }
     journal.worker = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
-    env.logger.log = getenv("WEIR_TEST_LOG") == NULL ? ignore_line : env.logger.log;
+    if (getenv("WEIR_TEST_LOG") == NULL) {
+        env.logger.log = ignore_line;
+    }
+    env.logger.level = WEIR_LOG_INFO;
     error = weir_worker_new(&env, &options, &processor, &worker, &detail);
     if (error == WEIR_OK) {
         error = weir_worker_run(worker, &detail);
