@@ -30,7 +30,7 @@ struct shard_state {
     uint64_t ordered_epoch; /* the last epoch that ended with shutdown_requested */
     uint32_t worker;
     uint32_t put_count;
-    uint64_t *sequences; /* of its puts, ascending */
+    uint64_t *sequences; /* of its puts, ascending; part of those of the pass */
     int64_t last_done_ns;
 };
 
@@ -39,6 +39,7 @@ struct pass {
     struct verdict *verdict;
     struct delivery *deliveries;
     struct shard_state *shards;
+    uint64_t *sequences; /* of all puts, shard after shard */
 };
 
 static void
@@ -92,6 +93,7 @@ prepare(struct pass *pass)
 {
     const struct ledger *ledger = pass->ledger;
     size_t last_of_key[KEYS];
+    size_t used = 0;
 
     memset(last_of_key, 0xff, sizeof last_of_key);
     for (size_t i = 0; i < ledger->put_count; i++) {
@@ -102,7 +104,8 @@ prepare(struct pass *pass)
         pass->shards[put->shard].put_count++;
     }
     for (size_t i = 0; i < SHARDS_MAX; i++) {
-        pass->shards[i].sequences = calloc(pass->shards[i].put_count + 1U, sizeof(uint64_t));
+        pass->shards[i].sequences = &pass->sequences[used];
+        used += pass->shards[i].put_count;
         pass->shards[i].put_count = 0;
     }
     for (size_t i = 0; i < ledger->put_count; i++) {
@@ -390,11 +393,10 @@ check_fault(struct pass *pass, const struct fault *fault)
 {
     const struct ledger *ledger = pass->ledger;
     const struct entry *end = ledger->entries + ledger->entry_count;
-    const struct entry **owned = calloc(SHARDS_MAX, sizeof *owned);
+    const struct entry *owned[SHARDS_MAX] = {NULL};
 
     if (fault->kind == FAULT_STOP &&
         continued_ns(ledger, fault) - fault->time_ns < ledger->lease_duration_ms * 1000000) {
-        free(owned);
         return; /* it woke up in time: nothing had to be taken over */
     }
     for (const struct entry *e = ledger->entries; e < end && e->time_ns < fault->time_ns; e++) {
@@ -412,7 +414,6 @@ check_fault(struct pass *pass, const struct fault *fault)
             check_takeover(pass, fault, owned[i], end);
         }
     }
-    free(owned);
 }
 
 void
@@ -422,7 +423,8 @@ ledger_check(const struct ledger *ledger, struct verdict *ret)
 
     pass.deliveries = calloc(ledger->put_count + 1, sizeof *pass.deliveries);
     pass.shards = calloc(SHARDS_MAX, sizeof *pass.shards);
-    if (pass.deliveries == NULL || pass.shards == NULL) {
+    pass.sequences = calloc(ledger->put_count + 1, sizeof *pass.sequences);
+    if (pass.deliveries == NULL || pass.shards == NULL || pass.sequences == NULL) {
         abort();
     }
     prepare(&pass);
@@ -435,9 +437,7 @@ ledger_check(const struct ledger *ledger, struct verdict *ret)
             check_fault(&pass, &ledger->faults[i]);
         }
     }
-    for (size_t i = 0; i < SHARDS_MAX; i++) {
-        free(pass.shards[i].sequences);
-    }
+    free(pass.sequences);
     free(pass.shards);
     free(pass.deliveries);
 }
