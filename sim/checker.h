@@ -23,8 +23,13 @@ struct wi_checker_settings {
     int64_t hang_takeover_ms;  /* L1: by the counter */
     int64_t balance_ms;        /* L2: after HEALED */
     int64_t progress_ms;       /* L4 */
-    bool fenced_sink;          /* I10 is demanded of EFFECT events */
-    bool exactly_once_sink;    /* I11 too */
+    int64_t reshard_ms;        /* L6: parents finished -> child initialized, after HEALED */
+    int64_t stop_ms;           /* P7: LEAVING -> owns nothing, after HEALED */
+    uint32_t redelivered_max;  /* I12: processed records that one owner change may repeat */
+    bool free_moves;           /* G5: processors checkpoint at shutdown_requested, or weir does */
+    bool starts_at_tip; /* initial position LATEST, AT_TIMESTAMP: a shard may go without a row */
+    bool fenced_sink;   /* I10 is demanded of EFFECT events */
+    bool exactly_once_sink; /* I11 too */
 };
 
 struct wi_violation {

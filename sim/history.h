@@ -13,32 +13,42 @@
 #include <weir/error.h>
 
 enum wi_history_kind {
-    WI_HISTORY_PUT,   /* a record was acknowledged: shard, first = its sequence number, key */
-    WI_HISTORY_SHARD, /* a shard exists from now on: shard, parents */
+    WI_HISTORY_PUT,   /* a record can be read from now on: shard, first = its sequence number, key;
+                         before any BEGIN that holds it, also if the answer to the put was lost */
+    WI_HISTORY_SHARD, /* a shard exists from now on: shard, parents; first, last = its hash keys,
+                         upper 64 bits (both 0: not stated) */
     WI_HISTORY_CLOSE, /* a shard takes no more records */
     WI_HISTORY_TRIM,  /* records of shard up to `last` are gone (retention) */
     WI_HISTORY_ROW,   /* the table accepted a write to the shard's row; the row after it: worker =
-                         owner (0: none), epoch, last = checkpoint, shard_end, operation */
-    WI_HISTORY_ROW_DELETED, /* the row is gone */
+                         owner (0: none), epoch, last = checkpoint, unresolved, shard_end,
+                         operation; who wrote it: writer, under, term */
+    WI_HISTORY_ROW_DELETED, /* the row is gone; operation RESET: by an operator; writer, term */
     WI_HISTORY_REFUSED, /* the table refused a write of `worker` under `epoch`: operation, error */
     WI_HISTORY_LEADER,  /* the leader row changed: worker, epoch = term */
     WI_HISTORY_HOLD, /* `worker` may believe in shard under `epoch` until `until_ns` (true time) */
     WI_HISTORY_DROP, /* it has stopped believing */
-    WI_HISTORY_INITIALIZE, /* callback began; last = checkpoint it starts at */
+    WI_HISTORY_INITIALIZE, /* callback began; last = checkpoint it starts at; error = what it
+                              returns (not OK: it comes again) */
     WI_HISTORY_BEGIN,      /* process_records began: first, last, count, attempt */
     WI_HISTORY_END,        /* it returned: last = processed through, count, error */
     WI_HISTORY_LEASE_LOST,
-    WI_HISTORY_SHARD_ENDED,
-    WI_HISTORY_SHUTDOWN, /* shutdown_requested */
+    WI_HISTORY_SHARD_ENDED, /* callback began; error = what it returns (not OK: it comes again) */
+    WI_HISTORY_SHUTDOWN,    /* shutdown_requested began */
     WI_HISTORY_DESTROY,
     WI_HISTORY_CHECKPOINT, /* the processor's own call returned: last, error; until_ns = when it
                               began */
-    WI_HISTORY_EFFECT, /* a sink applied a record: first, epoch; fenced says which kind of sink */
+    WI_HISTORY_EFFECT,     /* a sink applied a record: first, epoch; fenced says which kind of sink;
+                              first 0: it took the epoch as its fence (planted in initialize) */
     WI_HISTORY_DEAD_LETTER, /* first stands with its payload in the failure destination */
     WI_HISTORY_WORKER,      /* `worker` joined (a new identity per process start) */
     WI_HISTORY_FAULT,       /* fault, on; worker if it hits one */
     WI_HISTORY_HEALED,      /* no faults from now on: liveness is demanded */
     WI_HISTORY_QUIET,       /* end of the run: everything must be covered */
+    WI_HISTORY_UNLISTED,    /* the stream lists shard no more (retention) */
+    WI_HISTORY_LEAVING,     /* `worker` was asked to stop in an orderly way */
+    WI_HISTORY_GONE, /* the process of `worker` has ended, by a crash or not: no callback follows;
+                        writes that were on their way may still be accepted */
+    WI_HISTORY_HANG, /* on: `worker` stands still from now on (SIGSTOP); else it goes on */
     WI_HISTORY_KINDS
 };
 
@@ -72,7 +82,11 @@ struct wi_history_event {
     int64_t until_ns;
     enum wi_history_operation operation;
     enum weir_error error;
-    uint32_t fault; /* enum of whoever makes the faults */
+    uint32_t fault;  /* enum of whoever makes the faults */
+    uint32_t writer; /* of an accepted write: the worker that sent it; 0: an operator, unknown */
+    uint64_t under;  /* the epoch that an owner's write named; 0: not an owner's */
+    uint64_t term;   /* the term that a leader's write named; 0: not a leader's */
+    bool unresolved; /* the checkpoint is LATEST or AT_TIMESTAMP; `last` is 0 */
     bool shard_end;
     bool fenced;
     bool on;
