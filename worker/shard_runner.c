@@ -38,7 +38,8 @@ wi_runner_deadline(const struct wi_runner *runner)
         atomic_load_explicit(&runner->shared->session_deadline_ns, memory_order_acquire)};
     struct weir_mono verified = {atomic_load_explicit(&runner->verified_ns, memory_order_acquire)};
 
-    return wi_mono_earlier(session, wi_mono_add_ms(verified, runner->shared->hold_ms));
+    return wi_mono_earlier(
+        session, wi_mono_add_ms(verified, atomic_load(&runner->shared->hold_ms)));
 }
 
 /* The row names the shard, its parents and its range; that is what callbacks are told. */

@@ -51,8 +51,8 @@ struct wi_runner_shared {
     struct weir_processor processor;
     struct wi_consumer_settings settings;
     const char *worker_id;
-    const char *owner; /* identity of the session */
-    int64_t hold_ms;   /* D_h */
+    const char *owner;       /* identity of the session */
+    _Atomic int64_t hold_ms; /* D_h; may change when the worker joins again */
     size_t batch_records_max;
     uint64_t checkpoint_records;         /* 0: by time only */
     _Atomic int64_t session_deadline_ns; /* R1; written by the loop */

@@ -164,7 +164,6 @@ prepare_shared(struct weir_worker *worker, const struct weir_processor *processo
                                       .retry_cap_ms = options->retry_cap_ms,
                                       .idle_poll_ms = WI_IDLE_POLL_MS};
     shared->worker_id = worker->worker_id;
-    shared->hold_ms = worker->application.lease_duration_ms * 8 / 10;
     shared->batch_records_max = (size_t)options->batch_records_max;
     shared->checkpoint_records = (uint64_t)options->checkpoint_records;
     wi_fetch_budget_init(

@@ -43,6 +43,17 @@ wi_worker_coordinator_start(struct weir_worker *worker)
     return wi_coordinator_new(worker->env, &settings, &worker->coordinator);
 }
 
+void
+wi_worker_coordinator_free(struct weir_worker *worker)
+{
+    struct wi_coordinator_place place = place_of(worker);
+
+    /* Of an action that has ended, but that nobody will collect any more. */
+    wi_coordinator_outcome_free(&place, &worker->coordinator_job.outcome);
+    wi_coordinator_free(worker->coordinator);
+    worker->coordinator = NULL;
+}
+
 static bool
 is_leading(const struct weir_worker *worker)
 {

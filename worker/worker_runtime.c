@@ -78,6 +78,35 @@ worker_row(const struct weir_worker *worker, bool draining)
     return row;
 }
 
+/* It has registered but cannot start: nobody is to give it leases. */
+static void
+leave_at_once(struct weir_worker *worker)
+{
+    enum weir_error error = worker->store->ops->remove_worker(worker->store->store, worker->owner);
+
+    if (error != WEIR_OK) {
+        wi_log(worker->env, WEIR_LOG_WARN, "worker", "its row stays: %s", weir_error_text(error));
+    }
+}
+
+/* Between weir_worker_new() and now, or while this worker was taken for dead, the fleet may have
+ * agreed on another lease duration; from its registration on it cannot any more. */
+static enum weir_error
+adopt_agreement(struct weir_worker *worker, struct weir_mono sent)
+{
+    struct wi_application wish = worker->application;
+    enum weir_error error =
+        worker->store->ops->open_application(worker->store->store, &wish, &worker->application);
+
+    if (error != WEIR_OK) {
+        return error;
+    }
+    wi_lease_renewer_init(&worker->renewer, worker->application.lease_duration_ms, sent);
+    atomic_store(&worker->shared.hold_ms, worker->renewer.hold_ms);
+    atomic_store(&worker->shared.session_deadline_ns, worker->renewer.deadline.ns);
+    return wi_worker_coordinator_start(worker);
+}
+
 enum weir_error
 wi_worker_join(struct weir_worker *worker)
 {
@@ -100,13 +129,16 @@ wi_worker_join(struct weir_worker *worker)
     if (error != WEIR_OK) {
         return error;
     }
-    wi_lease_renewer_init(&worker->renewer, worker->application.lease_duration_ms, sent);
-    atomic_store(&worker->shared.session_deadline_ns, worker->renewer.deadline.ns);
+    error = adopt_agreement(worker, sent);
+    if (error != WEIR_OK) {
+        leave_at_once(worker);
+        return error;
+    }
     worker->joined = true;
     worker->expiry_told = false;
     worker->drain_written = false;
     wi_log(worker->env, WEIR_LOG_INFO, "worker", "joined as %s", worker->owner);
-    return wi_worker_coordinator_start(worker);
+    return WEIR_OK;
 }
 
 /* Declared dead: every lease is gone. Come back as somebody new (R8). */
@@ -298,6 +330,23 @@ check_strict(struct weir_worker *worker, struct weir_mono now)
     }
 }
 
+/* When check_strict() has to look next. */
+static struct weir_mono
+next_of_strict(const struct weir_worker *worker)
+{
+    int64_t slack_ms = worker->application.lease_duration_ms / 10;
+    struct weir_mono next = WI_MONO_NEVER;
+
+    for (size_t i = 0; i < worker->runner_count && worker->options.strict; i++) {
+        const struct wi_runner *runner = worker->runners[i];
+
+        if (atomic_load(&runner->in_call_since_ns) != 0) {
+            next = wi_mono_earlier(next, wi_mono_add_ms(wi_runner_deadline(runner), slack_ms + 1));
+        }
+    }
+    return next;
+}
+
 /* DESIGN 4.4: a fleet without assignment passes is loud about it, on every worker. */
 static void
 check_passes(struct weir_worker *worker, struct weir_mono now)
@@ -340,6 +389,7 @@ next_timer(const struct weir_worker *worker, struct weir_mono pool_next, struct 
     struct weir_mono next = wi_mono_add_ms(now, WI_LOST_WAKE_MS);
 
     next = wi_mono_earlier(next, pool_next);
+    next = wi_mono_earlier(next, next_of_strict(worker));
     next = wi_mono_earlier(next, wi_lease_renewer_wake(&worker->renewer));
     if (worker->options.evict_stopped_writers) {
         next = wi_mono_earlier(next, worker->next_look);
@@ -482,6 +532,9 @@ start(struct weir_worker *worker)
     }
     if (error == WEIR_OK) {
         error = wi_worker_watch_start(worker);
+        if (error != WEIR_OK) {
+            leave_at_once(worker);
+        }
     }
     return error;
 }
@@ -495,8 +548,7 @@ stop(struct weir_worker *worker)
     wi_io_pool_free(worker->io);
     worker->pool = NULL;
     worker->io = NULL;
-    wi_coordinator_free(worker->coordinator);
-    worker->coordinator = NULL;
+    wi_worker_coordinator_free(worker);
     wi_worker_renewal_free(worker);
     wi_worker_table_free(worker);
     if (worker->signal_fd >= 0) {

@@ -209,6 +209,7 @@ void wi_worker_renewal_free(struct weir_worker *worker);
 
 /* worker_coordinator.c */
 enum weir_error wi_worker_coordinator_start(struct weir_worker *worker);
+void wi_worker_coordinator_free(struct weir_worker *worker);
 void wi_worker_coordinator_table(struct weir_worker *worker, struct weir_mono started);
 void wi_worker_coordinator_tick(struct weir_worker *worker);
 void wi_worker_coordinator_table_failed(struct weir_worker *worker, enum weir_error error);
