@@ -31,7 +31,7 @@ struct wi_processor_pool {
     size_t capacity;
     size_t threads;
     size_t idle;
-    size_t waiting; /* threads that wait for a commit; they count among `threads` */
+    size_t waiting;             /* threads that wait for a commit; they count among `threads` */
     struct weir_mono next_wake; /* the earliest wake_at of a parked runnable, or earlier */
     bool stopping;
 };
@@ -154,6 +154,9 @@ thread_main(void *argument)
     pthread_mutex_unlock(&pool->lock);
     weir_batch_free(batch);
     pthread_mutex_lock(&pool->lock);
+    if (usable && pool->first_ready != NULL) {
+        pool->settings.notify(pool->settings.context); /* came while this thread was leaving */
+    }
     pool->threads--; /* from here on the pool may be freed as soon as the lock is free */
     pthread_cond_signal(&pool->thread_ended);
     pthread_mutex_unlock(&pool->lock);
