@@ -4,7 +4,7 @@
  *
  * (a) weir_sink_*: position and fencing token kept in the sink's own LMDB transaction. An effect
  * and the position that covers it are committed together or not at all, and an owner that was
- *     replaced is refused, also when it wakes up late (docs/rationale.md, DESIGN R7).
+ *     replaced is refused, also when it wakes up late (docs/dedupe.md).
  * (b) weir_window_*: a persisted window of ids that the caller gives, bounded by age and number.
  */
 #ifndef WEIR_DEDUPE_H
