@@ -145,6 +145,23 @@ open_table(struct weir_worker *worker, struct weir_detail *detail)
     return WEIR_OK;
 }
 
+/* Stream and table; without memory they may fail without a word. */
+static enum weir_error
+open_places(struct weir_worker *worker, struct weir_detail *detail)
+{
+    struct weir_detail own = {{0}};
+    enum weir_error error = open_stream(worker, &own);
+
+    if (error == WEIR_OK) {
+        error = open_table(worker, &own);
+    }
+    if (error != WEIR_OK) {
+        error =
+            wi_detail(detail, error, "%s", own.text[0] != '\0' ? own.text : weir_error_text(error));
+    }
+    return error;
+}
+
 static void
 prepare_shared(struct weir_worker *worker, const struct weir_processor *processor)
 {
@@ -205,10 +222,7 @@ weir_worker_new(
         error = wi_detail(detail, error, "a worker cannot be made: %s", weir_error_text(error));
         goto out;
     }
-    error = open_stream(worker, detail);
-    if (error == WEIR_OK) {
-        error = open_table(worker, detail);
-    }
+    error = open_places(worker, detail);
     if (error != WEIR_OK) {
         goto out;
     }

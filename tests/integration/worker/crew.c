@@ -161,6 +161,7 @@ run_worker(void *argument)
     struct crew_worker *worker = argument;
 
     worker->result = weir_worker_run(worker->worker, &worker->detail);
+    atomic_store(&worker->has_ended, true);
     return NULL;
 }
 
@@ -172,6 +173,7 @@ crew_run(struct crew *crew, uint32_t i, struct weir_worker *worker)
     assert_false(slot->is_running);
     slot->worker = worker;
     slot->is_running = true;
+    atomic_store(&slot->has_ended, false);
     assert_int_equal(pthread_create(&slot->thread, NULL, run_worker, slot), 0);
 }
 

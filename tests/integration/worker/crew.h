@@ -5,6 +5,7 @@
 #define WI_TESTS_INTEGRATION_WORKER_CREW_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,7 @@ struct crew_worker {
     struct weir_worker *worker;
     pthread_t thread;
     bool is_running;
+    atomic_bool has_ended; /* run has returned */
     enum weir_error result;
     struct weir_detail detail;
 };
