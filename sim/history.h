@@ -65,6 +65,11 @@ enum wi_history_operation {
     WI_OPERATION_RESET
 };
 
+/* Bounds of the small numbers below. */
+#define WI_HISTORY_WORKERS_MAX (1U << 20U)
+#define WI_HISTORY_SHARDS_MAX  (1U << 20U)
+#define WI_HISTORY_KEYS_MAX    (1U << 22U)
+
 /* Members that a kind does not name are 0. Workers, shards and keys are small numbers from 1; 0 is
  * none. */
 struct wi_history_event {
