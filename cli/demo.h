@@ -75,7 +75,9 @@ struct demo {
     unsigned step;
 
     struct demo_deeds deeds;
-    int64_t hold_ns; /**< a worker was asked to hold still */
+    int64_t hold_ns;         /**< a worker was asked to hold still */
+    uint64_t moves_at_stop;  /**< demo_table_moves_without() the stopped worker */
+    uint64_t served_at_stop; /**< records of shards that it does not own */
     struct demo_verdict verdict;
     bool broken; /**< a reason has come up after which the story cannot go on */
 };
@@ -98,6 +100,12 @@ bool demo_turn(struct demo *demo);
 /** Turn until `met` says so; a reason for the verdict if that takes longer than `timeout_ms`. */
 bool demo_wait(
     struct demo *demo, bool (*met)(const struct demo *demo), int64_t timeout_ms, const char *what);
+
+/** The same, but it is no fault if time passes: false then, and if the story is over. */
+bool demo_wait_in_vain(struct demo *demo, bool (*met)(const struct demo *demo), int64_t timeout_ms);
+
+/** Whether the story is over. */
+bool demo_is_over(const struct demo *demo);
 
 /** Turn for a while, so that there is something to see. Nothing depends on it. */
 bool demo_watch(struct demo *demo, int64_t ms);

@@ -21,9 +21,9 @@
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S  1e9
 /* Pause between turns. */
-#define NAP_NS (2 * NS_PER_MS)
+#define NAP_NS (3 * NS_PER_MS)
 /* The lease table is sampled this often. */
-#define SAMPLE_NS (8 * NS_PER_MS)
+#define SAMPLE_NS (10 * NS_PER_MS)
 
 void
 demo_tell(struct demo *demo, const char *format, ...)
@@ -120,13 +120,19 @@ demo_sample(struct demo *demo)
 }
 
 bool
+demo_is_over(const struct demo *demo)
+{
+    return demo->broken || cli_stopped();
+}
+
+bool
 demo_turn(struct demo *demo)
 {
     const struct timespec nap = {.tv_nsec = NAP_NS};
     struct weir_detail detail = {""};
     enum weir_error error;
 
-    if (demo->broken || cli_stopped()) {
+    if (demo_is_over(demo)) {
         return false;
     }
     error = demo_producer_turn(&demo->producer, demo->env, &detail);
@@ -149,25 +155,34 @@ demo_turn(struct demo *demo)
 }
 
 bool
-demo_wait(
-    struct demo *demo, bool (*met)(const struct demo *demo), int64_t timeout_ms, const char *what)
+demo_wait_in_vain(struct demo *demo, bool (*met)(const struct demo *demo), int64_t timeout_ms)
 {
     const int64_t until_ns = demo_now_ns(demo->env) + timeout_ms * NS_PER_MS;
 
     while (!met(demo)) {
-        if (demo_now_ns(demo->env) > until_ns) {
-            return demo_break(
-                demo,
-                "step %u: waited %.0f s in vain until %s",
-                demo->step,
-                (double)timeout_ms / 1e3,
-                what);
-        }
-        if (!demo_turn(demo)) {
+        if (demo_now_ns(demo->env) > until_ns || !demo_turn(demo)) {
             return false;
         }
     }
     return true;
+}
+
+bool
+demo_wait(
+    struct demo *demo, bool (*met)(const struct demo *demo), int64_t timeout_ms, const char *what)
+{
+    if (demo_wait_in_vain(demo, met, timeout_ms)) {
+        return true;
+    }
+    if (demo_is_over(demo)) {
+        return false;
+    }
+    return demo_break(
+        demo,
+        "step %u: waited %.0f s in vain until %s",
+        demo->step,
+        (double)timeout_ms / 1e3,
+        what);
 }
 
 bool

@@ -75,6 +75,7 @@ check_shard(struct demo_table *table, const struct weir_app_shard *shard)
     }
     if (is_below(&high->checkpoint, &shard->checkpoint)) {
         high->checkpoint = shard->checkpoint;
+        high->moves++;
     }
 }
 
@@ -125,6 +126,20 @@ demo_table_worker(const struct demo_table *table, const char *worker_id)
         }
     }
     return NULL;
+}
+
+uint64_t
+demo_table_moves_without(const struct demo_table *table, const char *worker_id)
+{
+    uint64_t moves = 0;
+
+    for (size_t i = 0; i < table->high_count; i++) {
+        const struct weir_app_shard *row = demo_table_shard(table, table->highs[i].shard_id);
+        if (row != NULL && strcmp(row->owner, worker_id) != 0) {
+            moves += table->highs[i].moves;
+        }
+    }
+    return moves;
 }
 
 void

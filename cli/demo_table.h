@@ -20,6 +20,7 @@ struct demo_high {
     char shard_id[DEMO_SHARD_ID_SIZE];
     uint64_t lease_epoch;
     struct weir_position checkpoint;
+    uint64_t moves; /**< samples in which the checkpoint was higher than before */
 };
 
 /** The table. Start with all members zero. */
@@ -48,6 +49,9 @@ const struct weir_app_shard *demo_table_shard(const struct demo_table *table, co
 /** The row of a worker in the last sample, or NULL. */
 const struct weir_app_worker *demo_table_worker(
     const struct demo_table *table, const char *worker_id);
+
+/** How often checkpoints of shards have moved that the worker does not own. */
+uint64_t demo_table_moves_without(const struct demo_table *table, const char *worker_id);
 
 /** Free what the last sample owns. */
 void demo_table_free(struct demo_table *table, const struct weir_env *env);
