@@ -15,6 +15,7 @@
 #include "tests/support/weir_test.h"
 
 #define JUNK_BYTES 60000U
+#define JUNK_ROWS  100U
 
 /* --- memory --- */
 
@@ -136,6 +137,7 @@ lmdb_store_survives_every_allocation_failure(void **state)
 struct junk {
     MDB_dbi rows;
     uint32_t number;
+    uint32_t count; /* rows of one transaction: each costs a sync */
     size_t size;
 };
 
@@ -144,13 +146,20 @@ write_junk(MDB_txn *txn, void *context)
 {
     static unsigned char bytes[JUNK_BYTES];
     struct junk *junk = context;
-    MDB_val key = {sizeof junk->number, &junk->number};
-    MDB_val value = {junk->size, bytes};
+    enum weir_error error = WEIR_OK;
 
-    return wi_error_from_lmdb(mdb_put(txn, junk->rows, &key, &value, 0));
+    for (uint32_t i = 0; error == WEIR_OK && i < junk->count; i++) {
+        uint32_t number = junk->number + i;
+        MDB_val key = {sizeof number, &number};
+        MDB_val value = {junk->size, bytes};
+
+        error = wi_error_from_lmdb(mdb_put(txn, junk->rows, &key, &value, 0));
+    }
+    return error;
 }
 
-/* Fill the map, large values first, until ordinary writes find only the reserve. */
+/* Fill the map, large values and many at a time first, until ordinary writes find only the reserve.
+ */
 static void
 fill_map(struct wi_storage *storage)
 {
@@ -158,12 +167,14 @@ fill_map(struct wi_storage *storage)
 
     assert_int_equal(wi_storage_database(storage, "junk", MDB_CREATE, &junk.rows), WEIR_OK);
     for (; junk.size > 0; junk.size /= 10) {
-        enum weir_error error = WEIR_OK;
-        for (int i = 0; error == WEIR_OK && i < 100000; i++) {
-            junk.number++;
-            error = wi_storage_write(storage, WI_WRITE_DEFAULT, write_junk, &junk, NULL);
+        for (junk.count = JUNK_ROWS; junk.count > 0; junk.count /= JUNK_ROWS) {
+            enum weir_error error = WEIR_OK;
+            for (int i = 0; error == WEIR_OK && i < 100000; i++) {
+                error = wi_storage_write(storage, WI_WRITE_DEFAULT, write_junk, &junk, NULL);
+                junk.number += junk.count;
+            }
+            assert_int_equal(error, WEIR_EFULL);
         }
-        assert_int_equal(error, WEIR_EFULL);
     }
 }
 
