@@ -200,6 +200,7 @@ struct wi_lease_store_lmdb_options {
     bool must_exist;
     bool read_only;
     int64_t lock_patience_ms;
+    uint64_t leases_bytes_max; /* where the durable rows stop growing, from 16 MiB; 0: 4 GiB */
 };
 enum weir_error wi_lease_store_open_lmdb(
     const struct weir_env *env,

@@ -195,7 +195,8 @@ open_leases(
         .kind = "leases",
         .sync = WI_SYNC_FULL,
         .map_bytes_initial = LEASES_MAP_BYTES,
-        .map_bytes_max = LEASES_MAP_MAX,
+        .map_bytes_max =
+            options->leases_bytes_max == 0 ? LEASES_MAP_MAX : options->leases_bytes_max,
         .must_exist = options->must_exist};
     const unsigned flags = options->read_only ? 0 : MDB_CREATE;
     enum weir_error error = open_environment(store, options, &storage, &store->leases, detail);

@@ -16,6 +16,7 @@
 
 #define JUNK_BYTES 60000U
 #define JUNK_ROWS  100U
+#define SMALL_MAP  ((uint64_t)16 << 20U)
 
 /* --- memory --- */
 
@@ -178,9 +179,9 @@ fill_map(struct wi_storage *storage)
     }
 }
 
-/* A share opened first decides how far the map may grow. */
+/* What fills the map comes through a share of its own. */
 static struct wi_storage *
-open_small(const struct lease_fixture *fixture)
+open_share(const struct lease_fixture *fixture)
 {
     char path[TEST_DIR_PATH_SIZE];
     struct wi_storage_options options = {
@@ -188,36 +189,46 @@ open_small(const struct lease_fixture *fixture)
         .kind = "leases",
         .format_version = 1,
         .sync = WI_SYNC_FULL,
-        .map_bytes_initial = (uint64_t)1 << 20U,
-        .map_bytes_max = (uint64_t)1 << 20U,
+        .map_bytes_initial = SMALL_MAP,
+        .map_bytes_max = SMALL_MAP,
         .databases_max = 4,
         .lock_patience_ms = 2000};
     struct wi_storage *storage = NULL;
 
-    test_dir_join(&fixture->dir, "apps", path, sizeof path);
-    assert_int_equal(mkdir(path, 0700), 0);
-    test_dir_join(&fixture->dir, "apps/app", path, sizeof path);
-    assert_int_equal(mkdir(path, 0700), 0);
     test_dir_join(&fixture->dir, "apps/app/leases", path, sizeof path);
     assert_int_equal(wi_storage_open(&fixture->env.env, &options, &storage, NULL), WEIR_OK);
     return storage;
+}
+
+static struct wi_lease_store *
+open_small(const struct lease_fixture *fixture)
+{
+    const struct wi_lease_store_lmdb_options options = {
+        .data_directory = fixture->dir.path,
+        .application = "app",
+        .lock_patience_ms = 2000,
+        .leases_bytes_max = SMALL_MAP};
+    struct wi_lease_store *store = NULL;
+
+    assert_int_equal(wi_lease_store_open_lmdb(&fixture->env.env, &options, &store, NULL), WEIR_OK);
+    return store;
 }
 
 static void
 goes_on_renewing_and_checkpointing_when_the_map_is_full(void **state)
 {
     struct lease_fixture fixture = {.backend = LEASE_LMDB};
-    struct wi_storage *small;
+    struct wi_storage *share;
     struct wi_lease_store *store;
     uint64_t epoch;
 
     (void)state;
     test_env_init(&fixture.env);
     test_dir_make(&fixture.dir);
-    small = open_small(&fixture);
-    store = lease_fixture_new_store(&fixture, LEASE_LMDB);
+    store = open_small(&fixture);
+    share = open_share(&fixture);
     epoch = given_owned(store, "shard-a", "w1");
-    fill_map(small);
+    fill_map(share);
     assert_int_equal(create_lease(store, "shard-b"), WEIR_EFULL);
     for (uint64_t i = 1; i <= 100; i++) {
         assert_int_equal(renew_lease(store, "shard-a", "w1", epoch), WEIR_OK);
@@ -228,7 +239,7 @@ goes_on_renewing_and_checkpointing_when_the_map_is_full(void **state)
     assert_int_equal(release_lease(store, "shard-a", "w2", epoch + 1, "", 200), WEIR_OK);
     assert_int_equal(store->ops->remove(store->store, 0, "shard-a", epoch + 2), WEIR_OK);
     wi_lease_store_close(store);
-    wi_storage_close(small);
+    wi_storage_close(share);
     test_env_assert_no_leak(&fixture.env);
     test_dir_remove(&fixture.dir);
 }
