@@ -26,25 +26,29 @@ export PKG_CONFIG_PATH=$library/pkgconfig
 export LD_LIBRARY_PATH=$library
 cd "$temporary"
 
-# build_with_pkg_config PROGRAM SOURCE...: shared as PROGRAM, static as PROGRAM-static.
+# libraries_of SOURCE: those that the program uses itself, beside ours.
+libraries_of() { ! grep -q '^#include <lmdb\.h>' "$1" || echo lmdb; }
+
+# build_with_pkg_config PROGRAM SOURCE: shared as PROGRAM, static as PROGRAM-static.
 build_with_pkg_config() {
-    local program=$1
-    shift
+    local program=$1 source=$2 own
+    own=$(libraries_of "$source")
     # shellcheck disable=SC2046 # One word for each option.
-    "${CC:-cc}" -Wall -Wextra -Werror -o "$program" "$@" $(pkg-config --cflags --libs weir)
+    "${CC:-cc}" -Wall -Wextra -Werror -o "$program" "$source" \
+        $(pkg-config --cflags --libs weir) ${own:+"-l$own"}
     # shellcheck disable=SC2046
-    "${CC:-cc}" -Wall -Wextra -Werror -o "$program-static" "$@" \
-        $(pkg-config --static --cflags --libs weir | sed 's/-lweir\b/-l:libweir.a/')
+    "${CC:-cc}" -Wall -Wextra -Werror -o "$program-static" "$source" \
+        $(pkg-config --static --cflags --libs weir | sed 's/-lweir\b/-l:libweir.a/') \
+        ${own:+"-l$own"}
     readelf -d "$program" | grep -q 'NEEDED.*libweir\.so' || fail "$program: no libweir.so"
     ! readelf -d "$program-static" | grep -q 'NEEDED.*libweir' || fail "$program: not static"
 }
 
-# build_with_cmake SOURCE...
+# build_with_cmake SOURCE
 build_with_cmake() {
-    local sources
-    sources=$(printf '%s;' "$@")
     "$cmake" -G Ninja -S "$here/consumer" -B build -DCMAKE_PREFIX_PATH="$prefix" \
-        -DCMAKE_C_COMPILER="${CC:-cc}" -DCONSUMER_SOURCES="${sources%;}" >cmake.log ||
+        -DCMAKE_C_COMPILER="${CC:-cc}" -DCONSUMER_SOURCE="$1" \
+        -DCONSUMER_LIBRARIES="$(libraries_of "$1")" >cmake.log ||
         { cat cmake.log; fail "find_package"; }
     "$cmake" --build build >cmake.log || { cat cmake.log; fail "a build with find_package"; }
 }
@@ -55,11 +59,10 @@ for program in ./version ./version-static build/with_weir build/with_weir_static
     [ "$($program)" = "weir $(pkg-config --modversion weir)" ] || fail "$program"
 done
 
-for example in "$repository"/examples/*/; do
-    if compgen -G "$example*.c" >/dev/null; then
-        build_with_pkg_config "$(basename "$example")" "$example"*.c
-        build_with_cmake "$example"*.c
-    fi
+# Each source of an example is a program.
+for source in "$repository"/examples/*/*.c; do
+    build_with_pkg_config "$(basename "$(dirname "$source")")-$(basename "$source" .c)" "$source"
+    build_with_cmake "$source"
 done
 
 if [ -x "$WEIR_BUILD_DIR/weir" ]; then
