@@ -1,4 +1,5 @@
 /* weir worker --print: a member of a fleet whose record processor prints. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -219,7 +220,7 @@ write_log(void *context, enum weir_log_level level, const char *component, const
 {
     const struct worker_log *log = context;
 
-    if (!cli_print_processor_failed(log->print)) {
+    if (atomic_load(&log->print->error) == 0) {
         log->next.log(log->next.context, level, component, message);
     }
 }
@@ -247,8 +248,8 @@ run(const struct cli *cli,
         error = weir_worker_run(print.worker, &detail);
         weir_worker_free(print.worker);
     }
-    if (print.error != 0) {
-        status = fail_print(print.error);
+    if (atomic_load(&print.error) != 0) {
+        status = fail_print(atomic_load(&print.error));
     } else if (error != WEIR_OK) {
         status = fail_worker(cli, options, error, &detail);
     }

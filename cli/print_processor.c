@@ -77,20 +77,21 @@ print_lines(
     const struct weir_checkpointer *checkpointer)
 {
     enum weir_error result = WEIR_OK;
-    int error = 0;
+    int error;
 
     (void)pthread_mutex_lock(&print->lock);
-    if (print->error == 0) {
+    error = atomic_load(&print->error);
+    if (error == 0) {
         error = out->failed
                     ? ENOMEM
                     : cli_write_lines(print->fd, out->data, out->length, is_owner, checkpointer);
-        print->error = error == EAGAIN ? 0 : error;
     }
-    if (print->error != 0) {
-        result = WEIR_EPROCESSOR;
-        weir_worker_stop(print->worker);
-    } else if (error == EAGAIN) {
+    if (error == EAGAIN) {
         result = WEIR_ELEASELOST;
+    } else if (error != 0) {
+        result = WEIR_EPROCESSOR;
+        atomic_store(&print->error, error);
+        weir_worker_stop(print->worker);
     }
     (void)pthread_mutex_unlock(&print->lock);
     return result;
@@ -154,6 +155,7 @@ cli_print_processor_init(struct print_processor *print, int fd, struct weir_proc
     struct weir_processor processor = WEIR_PROCESSOR_INIT;
 
     *print = (struct print_processor){.fd = fd};
+    atomic_init(&print->error, 0);
     if (pthread_mutex_init(&print->lock, NULL) != 0) {
         return false;
     }
@@ -163,17 +165,6 @@ cli_print_processor_init(struct print_processor *print, int fd, struct weir_proc
     processor.destroy = destroy;
     *ret = processor;
     return true;
-}
-
-bool
-cli_print_processor_failed(struct print_processor *print)
-{
-    bool failed;
-
-    (void)pthread_mutex_lock(&print->lock);
-    failed = print->error != 0;
-    (void)pthread_mutex_unlock(&print->lock);
-    return failed;
 }
 
 void

@@ -3,6 +3,7 @@
 #define WI_CLI_PRINT_PROCESSOR_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include <weir/processor.h>
@@ -15,15 +16,12 @@
 struct print_processor {
     struct weir_worker *worker; /**< set before it runs */
     int fd;
-    pthread_mutex_t lock; /**< guards `error`, and lines of different shards from mixing */
-    int error;            /**< errno value of the write that failed, or 0 */
+    pthread_mutex_t lock; /**< keeps lines of different shards from mixing; may be held for long */
+    atomic_int error;     /**< errno value of the write that failed, or 0; set under the lock */
 };
 
 /** Prepare `print`, and fill `ret` with callbacks for it. False if the lock cannot be made. */
 bool cli_print_processor_init(struct print_processor *print, int fd, struct weir_processor *ret);
-
-/** Whether a write has failed; may be asked on any thread. */
-bool cli_print_processor_failed(struct print_processor *print);
 
 /** Release the lock; the worker no longer runs. */
 void cli_print_processor_close(struct print_processor *print);

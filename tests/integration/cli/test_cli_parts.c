@@ -94,7 +94,7 @@ suggests_only_what_is_near(void **state)
     static const char *const names[] = {"stream", "put", "get", "worker", "describe"};
     (void)state;
 
-    assert_string_equal(cli_nearest("streem", names, LENGTH(names)), "stream");
+    assert_string_equal(cli_nearest("strxam", names, LENGTH(names)), "stream");
     assert_string_equal(cli_nearest("decsribe", names, LENGTH(names)), "describe");
     assert_string_equal(cli_nearest("putt", names, LENGTH(names)), "put");
     assert_null(cli_nearest("xyzzy", names, LENGTH(names)));

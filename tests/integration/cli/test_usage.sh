@@ -56,10 +56,10 @@ test_a_command_is_needed() {
 }
 
 test_unknown_commands_suggest_the_nearest() {
-    expect_failure 2 "unknown command 'streem'" "did you mean \`weir stream\`" -- streem ls
+    expect_failure 2 "unknown command 'strxam'" "did you mean \`weir stream\`" -- strxam ls
     expect_failure 2 "did you mean \`weir put\`" -- putt
     expect_failure 2 "did you mean \`weir stream describe\`" -- stream decsribe x
-    expect_failure 2 "did you mean \`weir app release\`" -- app relaese
+    expect_failure 2 "did you mean \`weir app release\`" -- app relxase
     expect_failure 2 "did you mean '--shards'" -- stream create x --shard 3
     run xyzzy-plugh
     expect_status 2

@@ -101,7 +101,7 @@ test_dedupe_window_prints_once() {
 test_fleet() {
     given_a_stream 6
     start_example fleet 04_fleet/fleet orders 3
-    wait_until grep -qE '^w[123]: shardId-[0-9]+ shardId-[0-9]+$' fleet.out
+    wait_until grep -sqE '^w[123]: shardId-[0-9]+ shardId-[0-9]+$' fleet.out
     for worker in w1 w2 w3; do
         expect_ok app drain fleet "$worker"
     done
