@@ -87,9 +87,9 @@ struct weir_mono wi_processor_pool_tick(struct wi_processor_pool *pool, struct w
 bool wi_processor_pool_is_crowded(struct wi_processor_pool *pool);
 
 /*
- * A pool thread says that it is about to wait for a commit, and that it has: while it waits, another
- * thread may run in its place, so that shards with work do not queue behind commits of others, and
- * commits that come together share one sync.
+ * A pool thread says that it is about to wait for a commit, and that it has: while it waits,
+ * another thread may run in its place, so that shards with work do not queue behind commits of
+ * others, and commits that come together share one sync.
  */
 void wi_processor_pool_wait_begins(struct wi_processor_pool *pool);
 void wi_processor_pool_wait_ends(struct wi_processor_pool *pool);

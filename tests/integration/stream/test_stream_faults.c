@@ -79,12 +79,10 @@ put(const void *data, size_t size, uint64_t hash_high)
 static enum weir_error
 get(struct weir_str shard, struct weir_position from)
 {
-    return weir_stream_get(
-        stream,
-        &(struct weir_get_request){
-            .shard_id = shard, .from = from, .records_max = 10000, .bytes_max = 1U << 30},
-        batch,
-        &result);
+    const struct weir_get_request request = {
+        .shard_id = shard, .from = from, .records_max = 10000, .bytes_max = 1U << 30};
+
+    return weir_stream_get(stream, &request, batch, &result);
 }
 
 static const struct weir_position horizon = {.type = WEIR_TRIM_HORIZON};
@@ -531,12 +529,10 @@ a_stream_survives_every_allocation_failure(void **state)
 {
     enum weir_error error = WEIR_OK;
     unsigned names = 0;
-    size_t n = 1;
+    size_t n;
     (void)state;
-    test_env_init(&test);
     test_dir_make(&dir);
-
-    for (;; n++) {
+    for (n = 1;; n++) {
         test_env_init(&test);
         test.fail_at = n;
         error = use_everything();
