@@ -38,8 +38,7 @@ wi_check_break(struct wi_checker *checker, const char *property, const char *for
 
 /* Make room for `needed` elements; what is new is zero. */
 static void *
-grown(
-    const struct weir_env *env, void *items, size_t *capacity, size_t element_size, size_t needed)
+grown(const struct weir_env *env, void *items, size_t *capacity, size_t element_size, size_t needed)
 {
     size_t larger = *capacity < CAPACITY_MIN ? CAPACITY_MIN : *capacity;
     void *result;
@@ -78,8 +77,8 @@ wi_check_shard_add(struct wi_checker *checker, uint32_t number)
     WEIR_ASSERT(number > 0 && number <= WI_HISTORY_SHARDS_MAX);
     WEIR_ASSERT(wi_check_shard_of(checker, number) == NULL);
     if (shard != NULL && number > checker->shards_capacity) {
-        struct wi_check_shard **larger = grown(
-            checker->env, checker->shards, &checker->shards_capacity, sizeof(void *), number);
+        struct wi_check_shard **larger =
+            grown(checker->env, checker->shards, &checker->shards_capacity, sizeof(void *), number);
 
         if (larger == NULL) {
             wi_free(checker->env, shard);
@@ -290,8 +289,8 @@ wi_check_window_push(const struct weir_env *env, struct wi_check_window *window)
         window->head = 0;
     }
     if (window->tail == window->capacity) {
-        struct wi_check_record *larger = grown(
-            env, window->items, &window->capacity, sizeof *larger, window->capacity + 1);
+        struct wi_check_record *larger =
+            grown(env, window->items, &window->capacity, sizeof *larger, window->capacity + 1);
 
         if (larger == NULL) {
             return NULL;
@@ -307,6 +306,10 @@ wi_check_window_drop(struct wi_check_window *window, size_t index)
     WEIR_ASSERT(index >= window->head && index <= window->tail);
     window->base_rank += index - window->head;
     window->head = index;
+    if (index == window->tail) {
+        window->head = 0;
+        window->tail = 0;
+    }
 }
 
 struct wi_check_record *
@@ -341,8 +344,7 @@ wi_check_timer_stop(struct wi_check_timers *timers, struct wi_check_timer *timer
 }
 
 void
-wi_check_timer_start(
-    struct wi_check_timers *timers, struct wi_check_timer *timer, int64_t now_ns)
+wi_check_timer_start(struct wi_check_timers *timers, struct wi_check_timer *timer, int64_t now_ns)
 {
     wi_check_timer_stop(timers, timer);
     timer->since_ns = now_ns;

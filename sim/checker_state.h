@@ -114,8 +114,7 @@ struct wi_check_shard {
     uint64_t hash_last;
     uint64_t tip;         /* the last sequence number that was put */
     uint64_t undone;      /* records of the window that are neither DONE nor DEAD */
-    uint64_t trimmed;     /* what is at or below is gone */
-    uint64_t start;       /* what is at or below was never asked for */
+    uint64_t forgotten;   /* the window holds nothing at or below: covered, trimmed, not wanted */
     uint64_t life_epoch;  /* the newest epoch that a processor was initialized under */
     uint64_t fence;       /* of the fenced sink */
     uint64_t effect_last; /* applied by the fenced sink */
@@ -126,7 +125,7 @@ struct wi_check_shard {
     uint32_t next_sibling[2]; /* among the children of parents[i] */
     bool closed;
     bool unlisted;
-    bool orphaned_by_crash;
+    bool crashed; /* `orphaned` is in that list of the checker, else in `hung` */
     bool has_effects;
 };
 
@@ -158,7 +157,8 @@ struct wi_checker {
     struct wi_check_key *keys;
     size_t keys_capacity;
     struct wi_check_timers stalled;
-    struct wi_check_timers orphaned;
+    struct wi_check_timers crashed; /* shards whose owner's process has ended ... */
+    struct wi_check_timers hung;    /* ... or stands still: L1 */
     struct wi_check_timers unowned;
     struct wi_check_timers waiting;
     struct wi_check_timers leaving;
@@ -166,7 +166,7 @@ struct wi_checker {
     int64_t now_ns;
     int64_t healed_ns;     /* WI_CHECK_NEVER while there may be faults */
     int64_t membership_ns; /* the last change of workers or of the leader */
-    int64_t hang_ns;       /* the last time a worker stopped or went on */
+    int64_t hang_ns;       /* the last time a worker stood still or went on */
     int64_t disturbed_ns;  /* the last change of workers, faults, or leases to be given */
     uint64_t term;
     uint32_t leader;
@@ -179,8 +179,8 @@ struct wi_checker {
 };
 
 /* Note that `property` is broken; always false, so that a check ends with it. */
-bool wi_check_break(
-    struct wi_checker *checker, const char *property, const char *format, ...) WEIR_PRINTF(3, 4);
+bool wi_check_break(struct wi_checker *checker, const char *property, const char *format, ...)
+    WEIR_PRINTF(3, 4);
 
 /* NULL if there is none. */
 struct wi_check_shard *wi_check_shard_of(const struct wi_checker *checker, uint32_t number);
