@@ -1,6 +1,8 @@
 #include "stream/partition_hash.h"
 
 #include <openssl/evp.h>
+#include <openssl/types.h>
+#include <stddef.h>
 
 #include <weir/error.h>
 #include <weir/types.h>

@@ -14,7 +14,6 @@
 #include "stream/stream_blocks.h"
 #include "stream/stream_format.h"
 #include "stream/stream_lmdb.h"
-#include "stream/stream_source.h"
 
 /* One call of get; everything from `meta` on is found inside the transaction. */
 struct get_call {

@@ -1,11 +1,16 @@
 #include "worker/past_leases.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "core/check.h"
 #include "core/memory.h"
 #include "core/str.h"
+#include "lease/lease.h"
 
 #define CAPACITY_FIRST 16U
 

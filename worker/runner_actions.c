@@ -20,6 +20,7 @@
 #include "stream/batch.h"
 #include "stream/stream_source.h"
 #include "worker/fetch_budget.h"
+#include "worker/processor_pool.h"
 #include "worker/shard_consumer.h"
 #include "worker/shard_runner.h"
 
