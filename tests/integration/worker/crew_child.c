@@ -227,6 +227,9 @@ main(int argc, char **argv)
         error = weir_worker_run(worker, &detail);
     }
     weir_worker_free(worker);
+    if (error != WEIR_OK && error != WEIR_ECANCELED) {
+        (void)fprintf(stderr, "worker %u: %s\n", journal.worker, detail.text);
+    }
     result.worker = journal.worker;
     result.error = (int32_t)error;
     send_entry(NULL, &result);

@@ -275,6 +275,13 @@ describe(struct crew *crew, struct weir_app_description *ret)
     }
 }
 
+/* Not before a worker has all of the table open: a look at one that is being made fails. */
+static bool
+has_table(struct crew *crew)
+{
+    return crew_count(crew, CREW_INITIALIZE, CREW_ANY, CREW_ANY) > 0;
+}
+
 static bool
 find_shard(struct crew *crew, uint32_t shard, struct weir_app_shard *ret)
 {
@@ -282,6 +289,9 @@ find_shard(struct crew *crew, uint32_t shard, struct weir_app_shard *ret)
     char shard_id[WEIR_NAME_SIZE];
     bool found = false;
 
+    if (!has_table(crew)) {
+        return false;
+    }
     (void)snprintf(shard_id, sizeof shard_id, "shardId-%012u", shard);
     describe(crew, &description);
     for (size_t i = 0; i < description.shard_count; i++) {
@@ -351,7 +361,8 @@ is_balanced(struct crew *crew, void *context)
     struct weir_app_description description = {.leader = ""};
     bool balanced;
 
-    if (weir_app_describe(&crew->env, crew->dir.path, "crew", &description, NULL) != WEIR_OK) {
+    if (!has_table(crew) ||
+        weir_app_describe(&crew->env, crew->dir.path, "crew", &description, NULL) != WEIR_OK) {
         return false;
     }
     balanced = is_balanced_picture(&description, *workers);

@@ -128,7 +128,8 @@ has_an_owner(struct crew *crew, void *context)
     bool is_anchored = false;
 
     (void)context;
-    if (weir_app_describe(&crew->env, crew->dir.path, "crew", &description, NULL) == WEIR_OK) {
+    if (crew_count(crew, CREW_INITIALIZE, CREW_ANY, CREW_ANY) > 0 &&
+        weir_app_describe(&crew->env, crew->dir.path, "crew", &description, NULL) == WEIR_OK) {
         is_anchored = description.shard_count == 1 &&
                       description.shards[0].checkpoint.type == WEIR_AFTER_SEQUENCE_NUMBER;
         weir_app_description_free(&crew->env, &description);
