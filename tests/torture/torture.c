@@ -49,7 +49,7 @@ pause_ms(int64_t ms)
     nanosleep(&pause, NULL);
 }
 
-void
+_Noreturn void
 die(const char *what, const struct weir_detail *detail)
 {
     (void)fprintf(stderr, "torture: %s: %s\n", what, detail == NULL ? "" : detail->text);

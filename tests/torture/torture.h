@@ -56,7 +56,7 @@ struct run {
 uint64_t next_random(struct run *run);
 void pause_ms(int64_t ms);
 /* Print and exit with 2: the run could not be made. */
-void die(const char *what, const struct weir_detail *detail);
+_Noreturn void die(const char *what, const struct weir_detail *detail);
 
 /* load.c: threads that put records, and that watch the table; `argument` is the run. */
 void *produce(void *argument);
