@@ -22,4 +22,7 @@ int wi_cmd_demo(int argc, char **argv, struct cli *cli);
 /** In the program as soon as cli/cmd_bench.c exists (WEIR_HAVE_BENCH). */
 int wi_cmd_bench(int argc, char **argv, struct cli *cli);
 
+/** In the program as soon as cli/cmd_chaos.c exists (WEIR_HAVE_CHAOS). */
+int wi_cmd_chaos(int argc, char **argv, struct cli *cli);
+
 #endif

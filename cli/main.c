@@ -27,6 +27,9 @@ static const struct cli_member commands[] = {
 #ifdef WEIR_HAVE_DEMO
     {"demo", wi_cmd_demo, "watch a fleet of workers survive what happens to it"},
 #endif
+#ifdef WEIR_HAVE_CHAOS
+    {"chaos", wi_cmd_chaos, "do everything to a fleet that can happen to one, and judge"},
+#endif
 #ifdef WEIR_HAVE_BENCH
     {"bench", wi_cmd_bench, "measure this machine"},
 #endif
