@@ -26,7 +26,8 @@ changes_owner(enum wi_history_operation operation)
 
 /*
  * I1, G3, P1 row chain: e(w') = e(w) + 1 if w' is an assignment or a release, else e(w') = e(w) and
- * the owner stays; e(first row) > every epoch that a row of the shard ever had.
+ * the owner stays; e(first row) > every epoch that a row of the shard ever had. I15: a shard has
+ * one row; a finished one does not come back.
  */
 static bool
 i1_row_chain(
@@ -38,7 +39,7 @@ i1_row_chain(
     uint64_t expected = row->epoch + (changes_owner(event->operation) ? 1 : 0);
 
     if (event->operation == WI_OPERATION_CREATE) {
-        return !row->exists && event->epoch > row->epoch_highest
+        return !row->existed && event->epoch > row->epoch_highest
                    ? true
                    : wi_check_break(
                          checker,

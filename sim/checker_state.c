@@ -228,7 +228,7 @@ is_past(
     const struct wi_check_worker *worker = wi_check_worker_of(checker, consumer->worker);
 
     return consumer->epoch < shard->row.epoch_highest &&
-           (consumer->destroyed || !consumer->initialized || worker->gone);
+           (consumer->destroyed || !consumer->initialized || worker == NULL || worker->gone);
 }
 
 struct wi_check_consumer *
