@@ -158,6 +158,17 @@ weir_stream_open(
     error = wi_stream_lmdb_open(env, directory, used, stream, detail);
     if (error != WEIR_OK) {
         wi_free(env, stream);
+    }
+    if (error == WEIR_ENOTFOUND) {
+        return wi_detail(
+            detail,
+            error,
+            "stream '%s' does not exist in %s: create it with `weir stream create %s`",
+            name,
+            data_directory,
+            name);
+    }
+    if (error != WEIR_OK) {
         return error;
     }
     *ret = stream;

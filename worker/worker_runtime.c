@@ -13,7 +13,6 @@
 #include <weir/error.h>
 #include <weir/stream.h>
 
-#include "coordinator/coordinator_step.h"
 #include "core/detail.h"
 #include "core/log.h"
 #include "core/mono.h"
@@ -586,6 +585,10 @@ wi_worker_loop(struct weir_worker *worker, struct weir_detail *detail)
             detail, WEIR_ENOTFOUND, "stream %s was deleted", weir_stream_name(worker->stream));
     }
 out:
+    if (atomic_load(&worker->abort_requested)) {
+        /* One more signal ends a process whose callback never returns. */
+        pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
+    }
     stop(worker);
     pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
     return error;

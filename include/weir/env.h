@@ -56,7 +56,8 @@ enum weir_log_level {
     WEIR_LOG_DEBUG = 3  /**< every step */
 };
 
-/** Logging. Called from any thread, never inside a transaction; must not call weir. */
+/** Logging. Called from any thread, never inside a transaction; must not call weir, and must not
+ * block: the control loop of a worker logs too. */
 struct weir_logger {
     void *context;
     enum weir_log_level level; /**< lines above this level are not formatted at all */

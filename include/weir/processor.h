@@ -42,7 +42,8 @@ struct weir_processor {
      * The shard was acquired and its parents are finished; also called when no record will come.
      * This is the place to plant shard->token in the sink and to read back the sink's position.
      * @param ret_state a pointer of the caller's, passed to the other slots; NULL by default
-     * @return WEIR_OK, or an error: called again after a back-off
+     * @return WEIR_OK, or an error: called again after a back-off. Free what a failed call has
+     *         allocated: destroy is called only after one that succeeded.
      */
     enum weir_error (*initialize)(
         void *context,

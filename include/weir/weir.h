@@ -2,6 +2,7 @@
 #ifndef WEIR_WEIR_H
 #define WEIR_WEIR_H
 
+/* IWYU pragma: begin_exports */
 #include <weir/app.h>
 #include <weir/checkpointer.h>
 #include <weir/dedupe.h>
@@ -12,5 +13,6 @@
 #include <weir/types.h>
 #include <weir/version.h>
 #include <weir/worker.h>
+/* IWYU pragma: end_exports */
 
 #endif

@@ -51,7 +51,8 @@ struct weir_worker_options {
                                      deadline + D/10; default false */
     bool evict_stopped_writers; /**< end a stopped (SIGSTOP) process that blocks the lease table
                                      for longer than the lease duration; default true */
-    bool handle_signals;        /**< SIGTERM, SIGINT drain, a second one aborts; default true */
+    bool handle_signals;        /**< SIGTERM, SIGINT drain, a second one aborts, a third
+                                     one ends the process; default true */
 };
 
 #define WEIR_WORKER_OPTIONS_INIT                                                                   \
@@ -117,7 +118,9 @@ WEIR_API WEIR_MUST_CHECK enum weir_error weir_worker_run(
 /** Ask the running worker to drain and return. Thread-safe, async-signal-safe, idempotent. */
 WEIR_API void weir_worker_stop(struct weir_worker *worker);
 
-/** Return from run without handing over; leases fall to others by expiry or process exit. As above.
+/**
+ * Return from run without handing over; leases fall to others by expiry or process exit. Callbacks
+ * that run are waited for: one that never returns keeps run from returning. As above.
  */
 WEIR_API void weir_worker_abort(struct weir_worker *worker);
 
