@@ -75,7 +75,7 @@ process_records(
 
     (void)state;
     (void)checkpointer;
-    (void)ret_processed;
+    *ret_processed = input->count;
     for (size_t i = 0; i < input->count; i++) {
         uint64_t value = 0;
 

@@ -77,8 +77,8 @@ crew_teardown(void **state)
 
     crew_open_gate(crew);
     for (uint32_t i = 0; i < CREW_WORKERS; i++) {
-        if (crew->workers[i].is_running) {
-            (void)crew_stop(crew, i);
+        if (crew->workers[i].is_running) { /* of a test that failed */
+            print_message("w%u: %s\n", i, weir_error_name(crew_stop(crew, i)));
         }
     }
     crew_processes_close(crew);
@@ -115,14 +115,16 @@ void
 crew_add_entry(void *context, const struct crew_entry *entry)
 {
     struct crew *crew = context;
+    struct crew_entry *grown = NULL;
 
     pthread_mutex_lock(&crew->lock);
     if (crew->count == crew->capacity) {
         crew->capacity = crew->capacity == 0 ? 1024 : crew->capacity * 2;
-        crew->entries = realloc(crew->entries, crew->capacity * sizeof *crew->entries);
-        if (crew->entries == NULL) {
+        grown = realloc(crew->entries, crew->capacity * sizeof *crew->entries);
+        if (grown == NULL) {
             abort();
         }
+        crew->entries = grown;
     }
     crew->entries[crew->count++] = *entry;
     pthread_cond_broadcast(&crew->changed);

@@ -101,13 +101,16 @@ stop_inside(const char *kind, const struct weir_worker_options *options)
         .must_exist = true,
         .lock_patience_ms = 2000};
     struct wi_storage *storage = NULL;
+    enum weir_error error;
 
     (void)snprintf(
         path, sizeof path, "%s/apps/%s/%s", options->data_directory, options->application, kind);
     if (wi_storage_open(weir_env_default(), &storage_options, &storage, NULL) != WEIR_OK) {
         return 3;
     }
-    return wi_storage_write(storage, WI_WRITE_DEFAULT, stop_here, NULL, NULL) == WEIR_OK ? 0 : 4;
+    error = wi_storage_write(storage, WI_WRITE_DEFAULT, stop_here, NULL, NULL);
+    wi_storage_close(storage);
+    return error == WEIR_OK ? 0 : 4;
 }
 
 /* --- a worker --- */

@@ -8,7 +8,7 @@
 #include "tests/integration/worker/crew.h"
 #include "tests/support/weir_test.h"
 
-#define RECORDS 20U
+#define RECORDS UINT64_C(20)
 
 static const char *const plain[] = {NULL};
 

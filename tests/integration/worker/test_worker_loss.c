@@ -5,7 +5,7 @@
 #include "tests/integration/worker/crew.h"
 #include "tests/support/weir_test.h"
 
-#define RECORDS 10U
+#define RECORDS UINT64_C(10)
 
 static const char *const plain[] = {NULL};
 static const char *const no_checkpoints[] = {"checkpoint_interval_ms=0", NULL};
@@ -71,6 +71,55 @@ marks_nothing_after_a_clean_handover(void **state)
     crew_check_protocol(crew, true);
 }
 
+/* DESIGN R9: with a lease of a minute only the kernel's word can be the reason. */
+static void
+takes_over_from_a_killed_worker_without_waiting_for_its_lease(void **state)
+{
+    struct crew *crew = *state;
+    struct weir_worker_options options = crew_options(crew, "w0");
+    static const char *const long_lease[] = {"lease_duration_ms=60000", NULL};
+    pid_t pids[3];
+
+    options.lease_duration_ms = 60000;
+    crew_start(crew, 0, &options);
+    crew_wait_balanced(crew, 1);
+    for (uint32_t i = 0; i < 3; i++) {
+        pids[i] = crew_spawn(crew, i + 1, long_lease);
+    }
+    crew_wait_balanced(crew, 4);
+    for (uint32_t i = 0; i < 3; i++) {
+        crew_kill(crew, pids[i]);
+        crew_wait_balanced(crew, 3 - i);
+    }
+    for (uint64_t i = 0; i < 4; i++) {
+        crew_put(crew, CREW_SHARD(i, 4), RECORDS * i, RECORDS);
+    }
+    crew_wait_processed(crew, 0, 4 * RECORDS);
+    assert_int_equal(crew_stop(crew, 0), WEIR_OK);
+    crew_check_protocol(crew, false);
+}
+
+/* The follower hears of it as well: the leader dies. */
+static void
+leads_at_once_when_the_leader_was_killed(void **state)
+{
+    struct crew *crew = *state;
+    struct weir_worker_options options = crew_options(crew, "w0");
+    static const char *const long_lease[] = {"lease_duration_ms=60000", NULL};
+    pid_t pid = crew_spawn(crew, 1, long_lease);
+
+    crew_wait_count(crew, CREW_INITIALIZE, 1, CREW_ANY, 4);
+    options.lease_duration_ms = 60000;
+    crew_start(crew, 0, &options);
+    crew_wait_balanced(crew, 2);
+    crew_kill(crew, pid);
+    crew_wait_balanced(crew, 1);
+    crew_put(crew, 0, 0, RECORDS);
+    crew_wait_processed(crew, 0, RECORDS);
+    assert_int_equal(crew_stop(crew, 0), WEIR_OK);
+    crew_check_protocol(crew, false);
+}
+
 /* --- SIGSTOP --- */
 
 static void
@@ -90,7 +139,7 @@ rejoins_under_a_new_identity_after_its_session_was_lost(void **state)
     pids[0] = crew_spawn(crew, 0, short_lease);
     pids[1] = crew_spawn(crew, 1, short_lease);
     crew_wait_balanced(crew, 2);
-    for (unsigned round = 0; round < 3; round++) {
+    for (size_t round = 0; round < 3; round++) {
         crew_put(crew, CREW_SHARD(round, 4), 100 * round, RECORDS);
         crew_wait_processed(crew, 100 * round, RECORDS);
         assert_int_equal(kill(pids[0], SIGSTOP), 0);
@@ -259,6 +308,12 @@ main(void)
             marks_what_a_killed_owner_may_have_had, crew_setup_1, crew_teardown),
         cmocka_unit_test_setup_teardown(
             marks_nothing_after_a_clean_handover, crew_setup_1, crew_teardown),
+        cmocka_unit_test_setup_teardown(
+            takes_over_from_a_killed_worker_without_waiting_for_its_lease,
+            crew_setup_4,
+            crew_teardown),
+        cmocka_unit_test_setup_teardown(
+            leads_at_once_when_the_leader_was_killed, crew_setup_4, crew_teardown),
         cmocka_unit_test_setup_teardown(
             rejoins_under_a_new_identity_after_its_session_was_lost, crew_setup_4, crew_teardown),
         cmocka_unit_test_setup_teardown(

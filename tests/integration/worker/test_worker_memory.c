@@ -6,8 +6,8 @@
 #include "tests/support/test_env.h"
 #include "tests/support/weir_test.h"
 
-#define RECORDS 20U
-#define ROUNDS  12U
+#define RECORDS UINT64_C(20)
+#define ROUNDS  UINT64_C(8)
 
 /* Memory that is counted, and fails now and then from a seed; the rest of the world is real. */
 struct scarce {

@@ -5,7 +5,7 @@
 #include "tests/integration/worker/crew.h"
 #include "tests/support/weir_test.h"
 
-#define RECORDS 10U
+#define RECORDS UINT64_C(10)
 
 /* --- failures --- */
 

@@ -6,7 +6,7 @@
 #include "tests/integration/worker/crew.h"
 #include "tests/support/weir_test.h"
 
-#define RECORDS 10U
+#define RECORDS UINT64_C(10)
 
 static struct weir_str
 name_of(uint32_t shard, char text[WEIR_NAME_SIZE])
