@@ -130,9 +130,10 @@ wi_past_leases_forget(struct wi_past_leases *past, const struct wi_lease_table *
 
     for (size_t i = 0; i < past->count; i++) {
         uint64_t epoch = 0;
+        bool is_shown = find_epoch(table, past->items[i].lease_key, &from, &epoch);
 
-        if (find_epoch(table, past->items[i].lease_key, &from, &epoch) &&
-            epoch <= past->items[i].epoch) {
+        /* A row that could not be read is not in the picture, and may come back as it was. */
+        if (is_shown ? epoch <= past->items[i].epoch : table->damaged_count > 0) {
             past->items[kept++] = past->items[i];
         }
     }

@@ -55,7 +55,8 @@ enum weir_error wi_past_leases_remember(
     uint64_t epoch,
     const struct weir_position *handed_through);
 
-/* Forget epochs that the table has left behind: no picture that is still to come can show them. */
+/* Forget epochs that the table has left behind: no picture that is still to come can show them.
+ * While rows cannot be read nothing is forgotten that the picture does not show. */
 void wi_past_leases_forget(struct wi_past_leases *past, const struct wi_lease_table *table);
 
 void wi_past_leases_free(struct wi_past_leases *past);
