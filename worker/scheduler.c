@@ -1,4 +1,4 @@
-/* Rules H1 to H7 of docs/state-machines-consumer.md, "Scheduler". */
+/* Rules H1 to H7, H13 of docs/state-machines-consumer.md, "Scheduler". */
 #include "worker/scheduler.h"
 
 #include <stdbool.h>
@@ -6,10 +6,18 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <weir/env.h>
 #include <weir/types.h>
 
 #include "core/check.h"
+#include "core/mono.h"
 #include "lease/lease.h"
+
+/* Reads of the table take at most one part in so many of the time ... */
+#define TABLE_READ_SHARE 5
+/* ... but a slow one keeps the worker from the table for no longer than this part of the lease
+ * duration: it may have been slow for another reason than its size. */
+#define LONGEST_PAUSES_PER_DURATION 8
 
 /* --- parents --- */
 
@@ -87,6 +95,20 @@ wi_parents_are_finished(const struct wi_lease_table *table, const struct wi_leas
         }
     }
     return true;
+}
+
+/* --- reads ---------------------------------------------------------------------------------- */
+
+struct weir_mono
+wi_next_table_read(struct weir_mono started, struct weir_mono ended, int64_t lease_duration_ms)
+{
+    int64_t pause_ms = wi_mono_elapsed_ms(started, ended);
+    int64_t longest_ms = lease_duration_ms / LONGEST_PAUSES_PER_DURATION;
+
+    WEIR_ASSERT(lease_duration_ms > 0);
+    pause_ms = pause_ms < longest_ms / (TABLE_READ_SHARE - 1) ? pause_ms * (TABLE_READ_SHARE - 1)
+                                                              : longest_ms;
+    return wi_mono_add_ms(ended, pause_ms);
 }
 
 /* --- the comparison --- */

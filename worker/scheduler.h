@@ -53,6 +53,10 @@ struct wi_schedule_input {
 void wi_schedule(
     const struct wi_schedule_input *input, struct wi_schedule_item *ret_items, size_t *ret_count);
 
+/* When the table may be read again after a read from `started` to `ended`: H13. */
+struct weir_mono wi_next_table_read(
+    struct weir_mono started, struct weir_mono ended, int64_t lease_duration_ms);
+
 /* True if every parent of `lease` is finished: SHARD_END, or no lease in the table. */
 bool wi_parents_are_finished(const struct wi_lease_table *table, const struct wi_lease *lease);
 

@@ -22,9 +22,6 @@
 #include "worker/shard_runner.h"
 #include "worker/worker_runtime.h"
 
-/* A full read is repeated at once only after it has cost at most a fifth of the time since. */
-#define TABLE_READ_SHARE 5
-
 /* --- runners -------------------------------------------------------------------------------- */
 
 static enum weir_error
@@ -309,10 +306,9 @@ table_done(struct wi_job *job)
 {
     struct wi_table_job *read = (struct wi_table_job *)job;
     struct weir_worker *worker = read->worker;
-    struct weir_mono now = wi_worker_now(worker);
-    int64_t cost_ms = wi_mono_elapsed_ms(read->started, now);
 
-    worker->table_not_before = wi_mono_add_ms(now, cost_ms * (TABLE_READ_SHARE - 1));
+    worker->table_not_before = wi_next_table_read(
+        read->started, wi_worker_now(worker), worker->application.lease_duration_ms);
     if (read->error != WEIR_OK) {
         wi_log(
             worker->env,
