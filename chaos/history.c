@@ -1,7 +1,7 @@
-#include <errno.h>
 #include <stdbool.h>
 
 #include "chaos/outcome.h"
+
 bool
 chaos_history_write(const struct chaos_ledger *ledger, const char *path)
 {
@@ -9,6 +9,7 @@ chaos_history_write(const struct chaos_ledger *ledger, const char *path)
     (void)path;
     return true;
 }
+
 void
 chaos_history_check(
     const struct chaos_run *run, const struct chaos_ledger *ledger, struct chaos_verdict *verdict)
@@ -16,12 +17,4 @@ chaos_history_check(
     (void)run;
     (void)ledger;
     (void)verdict;
-}
-bool
-chaos_report_write(const struct chaos_run *run, struct chaos_verdict *verdict, const char *path)
-{
-    (void)run;
-    (void)verdict;
-    (void)path;
-    return true;
 }
