@@ -348,6 +348,25 @@ wi_shard_sync_plan_free(const struct weir_env *env, struct wi_shard_sync_plan *p
     *plan = (struct wi_shard_sync_plan){0};
 }
 
+const char *
+wi_shard_other_parent(
+    const struct weir_shard *shards,
+    size_t shard_count,
+    const struct weir_shard *child,
+    const char *parent_id)
+{
+    bool is_first = strcmp(child->parent_shard_ids[0], parent_id) == 0;
+    const char *other = child->parent_shard_ids[is_first ? 1 : 0];
+
+    WEIR_ASSERT(is_first || strcmp(child->parent_shard_ids[1], parent_id) == 0);
+    for (size_t i = 0; i < shard_count; i++) {
+        if (other[0] != '\0' && strcmp(shards[i].shard_id, other) == 0) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
 void
 wi_lease_for_shard(
     const struct weir_shard *shard, const struct weir_position *checkpoint, struct wi_lease *ret)

@@ -38,6 +38,18 @@ enum weir_error wi_shard_sync(
     struct wi_shard_sync_plan *ret);
 void wi_shard_sync_plan_free(const struct weir_env *env, struct wi_shard_sync_plan *plan);
 
+/*
+ * C42: a merged shard's lease must not exist before those of both parents: a missing lease means a
+ * parent that is long finished. Which other parent than `parent_id` has to have one before the
+ * owner of `parent_id` creates the lease of `child`? NULL: none, it is the only parent, or the
+ * stream lists the other one no more.
+ */
+const char *wi_shard_other_parent(
+    const struct weir_shard *shards,
+    size_t shard_count,
+    const struct weir_shard *child,
+    const char *parent_id);
+
 /* The lease row of a shard: key, ids, range, parents; unowned; `checkpoint` as given. */
 void wi_lease_for_shard(
     const struct weir_shard *shard, const struct weir_position *checkpoint, struct wi_lease *ret);

@@ -77,6 +77,47 @@ i1_row_chain(
     return true;
 }
 
+/* I4: is the write one of the owner's, under the row's epoch, and allowed to it? */
+static bool
+i4_is_owners_own(
+    struct wi_checker *checker,
+    const struct wi_history_event *event,
+    const struct wi_check_shard *shard)
+{
+    const struct wi_check_row *row = &shard->row;
+
+    if (event->under != row->epoch || row->owner == 0 ||
+        (event->writer != 0 && event->writer != row->owner)) {
+        return wi_check_break(
+            checker,
+            "I4",
+            "shard %" PRIu32 ": a write of worker %" PRIu32 " under epoch %" PRIu64
+            " was accepted; worker %" PRIu32 " owns it under %" PRIu64,
+            shard->number,
+            event->writer,
+            event->under,
+            row->owner,
+            row->epoch);
+    }
+    return event->operation != WI_OPERATION_RENEW || !row->revoked
+               ? true
+               : wi_check_break(
+                     checker,
+                     "I4",
+                     "shard %" PRIu32 ": a revoked lease was renewed",
+                     shard->number);
+}
+
+/* The operations that may move the checkpoint to where the event says. */
+static bool
+may_move(const struct wi_history_event *event)
+{
+    return event->shard_end ? event->operation == WI_OPERATION_FINISH
+                            : event->operation == WI_OPERATION_CHECKPOINT ||
+                                  event->operation == WI_OPERATION_RELEASE ||
+                                  event->operation == WI_OPERATION_FINISH;
+}
+
 /*
  * I4, G3, P2 fenced table: an owner's write is accepted only if it names the row's epoch and comes
  * from the row's owner; nobody else moves the checkpoint; a revoked lease is not renewed.
@@ -91,36 +132,19 @@ i4_fenced_table(
     bool moves = event->shard_end != row->finished || event->unresolved != row->unresolved ||
                  (!event->shard_end && event->last != row->checkpoint);
 
-    if (is_owners(event->operation)) {
-        if (event->under != row->epoch || row->owner == 0 ||
-            (event->writer != 0 && event->writer != row->owner)) {
-            return wi_check_break(
-                checker,
-                "I4",
-                "shard %" PRIu32 ": a write of worker %" PRIu32 " under epoch %" PRIu64
-                " was accepted; worker %" PRIu32 " owns it under %" PRIu64,
-                shard->number,
-                event->writer,
-                event->under,
-                row->owner,
-                row->epoch);
-        }
-        if (event->operation == WI_OPERATION_RENEW && row->revoked) {
-            return wi_check_break(
-                checker, "I4", "shard %" PRIu32 ": a revoked lease was renewed", shard->number);
-        }
-    } else if (event->operation == WI_OPERATION_RESET || event->operation == WI_OPERATION_CREATE) {
+    if (event->operation == WI_OPERATION_RESET || event->operation == WI_OPERATION_CREATE) {
         return true;
     }
-    if (moves && (!is_owners(event->operation) || event->operation == WI_OPERATION_RENEW ||
-                  (event->shard_end && event->operation != WI_OPERATION_FINISH))) {
-        return wi_check_break(
-            checker,
-            "I4",
-            "shard %" PRIu32 ": the checkpoint moved by a write that may not move it",
-            shard->number);
+    if (is_owners(event->operation) && !i4_is_owners_own(checker, event, shard)) {
+        return false;
     }
-    return true;
+    return !moves || may_move(event)
+               ? true
+               : wi_check_break(
+                     checker,
+                     "I4",
+                     "shard %" PRIu32 ": the checkpoint moved by a write that may not move it",
+                     shard->number);
 }
 
 /*
@@ -189,6 +213,19 @@ g4_within_delivered(
                      limit);
 }
 
+/* A merged child may get its row at the end of that parent which ends last. */
+static bool
+waits_for_other_parent(
+    const struct wi_checker *checker,
+    const struct wi_check_shard *shard,
+    const struct wi_check_shard *child)
+{
+    uint32_t number = child->parents[child->parents[0] == shard->number ? 1 : 0];
+    const struct wi_check_shard *other = wi_check_shard_of(checker, number);
+
+    return number != 0 && other != NULL && !other->row.finished;
+}
+
 /*
  * P5, I9 shards end in order: SHARD_END is accepted only for a closed shard, after the owner's
  * processor said OK to shard_ended. I15: by then every child has had a row.
@@ -216,7 +253,7 @@ p5_shard_end(
     for (const struct wi_check_shard *child = wi_check_next_child(checker, shard, NULL);
          child != NULL;
          child = wi_check_next_child(checker, shard, child)) {
-        if (!child->row.existed) {
+        if (!child->row.existed && !waits_for_other_parent(checker, shard, child)) {
             return wi_check_break(
                 checker,
                 "I15",
@@ -406,7 +443,10 @@ i15_deletion(struct wi_checker *checker, const struct wi_check_shard *shard)
     for (const struct wi_check_shard *child = wi_check_next_child(checker, shard, NULL);
          child != NULL;
          child = wi_check_next_child(checker, shard, child)) {
-        if (!child->row.finished && (!child->row.exists || child->row.checkpoint == 0)) {
+        bool never_was = !child->row.existed && child->unlisted;
+
+        if (!never_was && !child->row.finished &&
+            (!child->row.exists || child->row.checkpoint == 0)) {
             return wi_check_break(
                 checker,
                 "I15",

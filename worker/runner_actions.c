@@ -294,6 +294,26 @@ perform_anchor(
     }
 }
 
+/* C42: whether the child's lease may be created here; if its other parent has none yet, that one's
+ * owner creates it at the end of that shard. */
+static enum weir_error
+may_create(
+    struct wi_runner *runner,
+    const struct weir_stream_description *description,
+    const struct weir_shard *child,
+    bool *ret_may)
+{
+    const struct wi_lease_store *store = runner->shared->store;
+    const char *other = wi_shard_other_parent(
+        description->shards, description->shard_count, child, runner->shard.shard_id);
+    struct wi_lease lease;
+    enum weir_error error = other == NULL ? WEIR_OK : store->ops->get(store->store, other, &lease);
+
+    *ret_may = error != WEIR_ENOTFOUND;
+    /* A row that cannot be read is a row. */
+    return error == WEIR_ENOTFOUND || weir_error_class(error) == WEIR_CLASS_DATA ? WEIR_OK : error;
+}
+
 /* The rows of the children that the stream named at the shard's end. */
 static enum weir_error
 children_of(struct wi_runner *runner, struct wi_lease *ret_children, size_t *ret_count)
@@ -306,17 +326,20 @@ children_of(struct wi_runner *runner, struct wi_lease *ret_children, size_t *ret
     if (error != WEIR_OK) {
         return error;
     }
-    for (size_t i = 0; i < description.shard_count; i++) {
+    for (size_t i = 0; i < description.shard_count && error == WEIR_OK; i++) {
         const struct weir_shard *shard = &description.shards[i];
         bool is_child = strcmp(shard->parent_shard_ids[0], runner->shard.shard_id) == 0 ||
                         strcmp(shard->parent_shard_ids[1], runner->shard.shard_id) == 0;
 
         if (is_child && *ret_count < WEIR_CHILDREN_MAX) {
+            error = may_create(runner, &description, shard, &is_child);
+        }
+        if (error == WEIR_OK && is_child && *ret_count < WEIR_CHILDREN_MAX) {
             wi_lease_for_shard(shard, &horizon, &ret_children[(*ret_count)++]);
         }
     }
     weir_stream_description_free(runner->shared->stream, &description);
-    return WEIR_OK;
+    return error;
 }
 
 static void
