@@ -107,63 +107,77 @@ wi_checker_free(struct wi_checker *checker)
     }
 }
 
+/* Does the event lack a number that its kind needs? */
+static bool
+lacks_numbers(const struct wi_history_event *event)
+{
+    unsigned need = needs[event->kind];
+
+    return ((need & NEED_EPOCH) != 0 && event->epoch == 0) ||
+           ((need & NEED_FIRST) != 0 && event->first == 0) ||
+           ((need & NEED_LAST) != 0 && event->last == 0) ||
+           ((need & NEED_KEY) != 0 && event->key == 0);
+}
+
+static bool
+is_no_batch(const struct wi_history_event *event)
+{
+    return (needs[event->kind] & NEED_RANGE) != 0 &&
+           (event->first == 0 || event->last < event->first || event->count == 0 ||
+            event->attempt == 0);
+}
+
 /* What is wrong with the numbers of the event itself; NULL: nothing. */
 static const char *
 flaw_of_numbers(const struct wi_history_event *event)
 {
-    unsigned need = needs[event->kind];
-
     if (event->worker > WI_HISTORY_WORKERS_MAX || event->writer > WI_HISTORY_WORKERS_MAX) {
         return "the number of a worker is too large";
     }
     if (event->shard > WI_HISTORY_SHARDS_MAX || event->key > WI_HISTORY_KEYS_MAX) {
         return "the number of a shard or key is too large";
     }
-    if (((need & NEED_EPOCH) != 0 && event->epoch == 0) ||
-        ((need & NEED_FIRST) != 0 && event->first == 0) ||
-        ((need & NEED_LAST) != 0 && event->last == 0) ||
-        ((need & NEED_KEY) != 0 && event->key == 0)) {
-        return "epoch, sequence number or key is missing";
-    }
-    if ((need & NEED_RANGE) != 0 && (event->first == 0 || event->last < event->first ||
-                                     event->count == 0 || event->attempt == 0)) {
-        return "a batch needs first, last, count and attempt";
-    }
-    return NULL;
-}
-
-/* The same of what it names. */
-static const char *
-flaw_of_names(
-    const struct wi_checker *checker,
-    const struct wi_history_event *event,
-    const struct wi_check_shard *shard,
-    const struct wi_check_worker *worker)
-{
-    unsigned need = needs[event->kind];
-
-    if ((need & NEED_SHARD) != 0 && shard == NULL) {
-        return "there is no such shard";
-    }
-    if (worker == NULL &&
-        ((need & NEED_WORKER) != 0 || (event->worker != 0 && event->kind != WI_HISTORY_WORKER &&
-                                       event->kind != WI_HISTORY_FAULT))) {
-        return "there is no such worker";
-    }
-    if ((need & NEED_WORKER) != 0 && worker->gone && event->kind != WI_HISTORY_REFUSED) {
-        return "the worker's process has ended";
-    }
-    if ((need & NEED_RUNNING) != 0 && worker->hanging) {
-        return "the worker stands still";
-    }
     if ((event->kind == WI_HISTORY_SHARD && event->shard == 0) ||
         (event->kind == WI_HISTORY_WORKER && event->worker == 0)) {
         return "its number is missing";
     }
+    if (lacks_numbers(event)) {
+        return "epoch, sequence number or key is missing";
+    }
+    return is_no_batch(event) ? "a batch needs first, last, count and attempt" : NULL;
+}
+
+/* The same of the worker that it names. */
+static const char *
+flaw_of_worker(const struct wi_history_event *event, const struct wi_check_worker *worker)
+{
+    unsigned need = needs[event->kind];
+    bool makes_one = event->kind == WI_HISTORY_WORKER || event->kind == WI_HISTORY_FAULT;
+
+    if (worker == NULL) {
+        return (need & NEED_WORKER) != 0 || (event->worker != 0 && !makes_one)
+                   ? "there is no such worker"
+                   : NULL;
+    }
+    if ((need & NEED_WORKER) != 0 && worker->gone && event->kind != WI_HISTORY_REFUSED) {
+        return "the worker's process has ended";
+    }
+    return (need & NEED_RUNNING) != 0 && worker->hanging ? "the worker stands still" : NULL;
+}
+
+/* The same of what was there before. */
+static const char *
+flaw_of_place(const struct wi_checker *checker, const struct wi_history_event *event)
+{
+    if ((needs[event->kind] & NEED_SHARD) != 0 &&
+        wi_check_shard_of(checker, event->shard) == NULL) {
+        return "there is no such shard";
+    }
     if (event->time_ns < checker->now_ns) {
         return "time goes back";
     }
-    return checker->quiet ? "an event after QUIET" : NULL;
+    return checker->quiet ? "an event after QUIET"
+                          : flaw_of_worker(event, wi_check_worker_of(checker, event->worker));
 }
 
 /* H1: the event can stand here. */
@@ -174,11 +188,7 @@ h1_history(struct wi_checker *checker, const struct wi_history_event *event)
         (unsigned)event->kind >= WI_HISTORY_KINDS ? "no such kind" : flaw_of_numbers(event);
 
     if (flaw == NULL) {
-        flaw = flaw_of_names(
-            checker,
-            event,
-            wi_check_shard_of(checker, event->shard),
-            wi_check_worker_of(checker, event->worker));
+        flaw = flaw_of_place(checker, event);
     }
     return flaw == NULL ? true : wi_check_break(checker, "H1", "%s", flaw);
 }

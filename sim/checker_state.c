@@ -1,6 +1,9 @@
 #include "sim/checker_state.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +12,7 @@
 #include "core/check.h"
 #include "core/memory.h"
 #include "sim/checker.h"
+#include "sim/history.h"
 
 #define CAPACITY_MIN 16U
 

@@ -13,7 +13,6 @@
 #include "sim/checker.h"
 #include "sim/history.h"
 
-#define ERROR_CODES   1000 /* they lie below */
 #define DECIMALS_MAX  20
 #define SETTINGS_KIND "settings"
 
@@ -59,6 +58,15 @@ static const char *const operations[] = {
     [WI_OPERATION_REVOKE] = "revoke",
     [WI_OPERATION_RENEW] = "renew",
     [WI_OPERATION_RESET] = "reset",
+};
+
+static const enum weir_error errors[] = {
+    WEIR_EINVAL,     WEIR_ESTATE,     WEIR_EUNSUPPORTED, WEIR_ENOMEM,       WEIR_EFULL,
+    WEIR_ELIMIT,     WEIR_ERANGE,     WEIR_ELEASELOST,   WEIR_ECONFLICT,    WEIR_EEXISTS,
+    WEIR_ENOTFOUND,  WEIR_EFENCED,    WEIR_EDUPLICATE,   WEIR_ESESSIONLOST, WEIR_ETIMEOUT,
+    WEIR_EBUSY,      WEIR_ETHROTTLED, WEIR_ECANCELED,    WEIR_EEXPIRED,     WEIR_ECORRUPT,
+    WEIR_EVERSION,   WEIR_ETRIMMED,   WEIR_EIO,          WEIR_EACCESS,      WEIR_EPLATFORM,
+    WEIR_EPROCESSOR, WEIR_EINTERNAL,
 };
 
 /* --- members --------------------------------------------------------------------------------- */
@@ -376,16 +384,15 @@ read_operation(struct cursor *cursor, uint64_t *ret)
 static bool
 read_error(struct cursor *cursor, uint64_t *ret)
 {
-    const char *unknown = weir_error_name((enum weir_error)ERROR_CODES);
     const char *text;
     size_t length;
 
-    if (!read_quoted(cursor, &text, &length) || equals(unknown, text, length)) {
+    if (!read_quoted(cursor, &text, &length)) {
         return false;
     }
-    for (unsigned code = 1; code < ERROR_CODES; code++) {
-        if (equals(weir_error_name((enum weir_error)code), text, length)) {
-            *ret = code;
+    for (size_t i = 0; i < WI_ARRAY_LENGTH(errors); i++) {
+        if (equals(weir_error_name(errors[i]), text, length)) {
+            *ret = errors[i];
             return true;
         }
     }

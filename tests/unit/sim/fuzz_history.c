@@ -31,8 +31,9 @@ feed(struct wi_checker **checker, const struct wi_history_line *line)
 {
     struct wi_violation violation;
 
-    if (line->type == WI_HISTORY_LINE_SETTINGS && *checker == NULL) {
-        (void)wi_checker_new(weir_env_default(), &line->settings, checker);
+    if (line->type == WI_HISTORY_LINE_SETTINGS && *checker == NULL &&
+        wi_checker_new(weir_env_default(), &line->settings, checker) != WEIR_OK) {
+        return false;
     }
     return line->type != WI_HISTORY_LINE_EVENT || *checker == NULL ||
            wi_checker_feed(*checker, &line->event, &violation);

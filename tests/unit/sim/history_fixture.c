@@ -64,8 +64,10 @@ history_list(const char *prefix, char ***ret_paths)
     assert_non_null(directory);
     for (const struct dirent *e = readdir(directory); e != NULL; e = readdir(directory)) {
         if (strncmp(e->d_name, prefix, strlen(prefix)) == 0) {
-            paths = realloc(paths, (count + 1) * sizeof *paths);
-            assert_non_null(paths);
+            char **longer = realloc(paths, (count + 1) * sizeof *paths);
+
+            assert_non_null(longer);
+            paths = longer;
             paths[count] = malloc(HISTORY_PATH_SIZE);
             assert_non_null(paths[count]);
             (void)snprintf(paths[count], HISTORY_PATH_SIZE, "%s/%s", folder, e->d_name);

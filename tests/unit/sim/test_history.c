@@ -78,6 +78,29 @@ every_event_survives_writing_and_reading(void **state)
     }
 }
 
+/* A code that is new in error.h must be known to the reader. */
+static void
+every_error_code_can_be_read(void **state)
+{
+    unsigned known = 0;
+    (void)state;
+
+    for (unsigned code = 1; code < 1000; code++) {
+        struct wi_history_event event = {.kind = WI_HISTORY_END};
+        struct wi_history_line line;
+        char text[WI_HISTORY_LINE_SIZE];
+
+        memcpy(&event.error, &code, sizeof event.error);
+        (void)wi_history_format(&event, text);
+        if (strstr(text, "WEIR_E?") == NULL) {
+            assert_int_equal(parse(text, &line, NULL), WEIR_OK);
+            assert_int_equal(line.event.error, code);
+            known++;
+        }
+    }
+    assert_true(known >= 30);
+}
+
 static void
 writes_members_in_order_and_leaves_out_zeros(void **state)
 {
@@ -173,42 +196,44 @@ remarks_and_empty_lines_mean_nothing(void **state)
     assert_int_equal(line.type, WI_HISTORY_LINE_REMARK);
 }
 
+/* Each differs in one thing from a line that is right. */
+static const char *const wrong[] = {
+    " {\"kind\":\"quiet\"}",
+    "{\"kind\":\"quiet\"} ",
+    "{\"kind\":\"quiet\"",
+    "{\"kind\":\"quiet}",
+    "{\"kind\": \"quiet\"}",
+    "{\"kind\":\"\"}",
+    "{\"kind\":\"silence\"}",
+    "{\"t\":1,\"kind\":\"quiet\"}",
+    "{\"kind\":\"quiet\",\"t\":0}",
+    "{\"kind\":\"quiet\",\"t\":01}",
+    "{\"kind\":\"quiet\",\"t\":-1}",
+    "{\"kind\":\"quiet\",\"t\":+1}",
+    "{\"kind\":\"quiet\",\"t\":1.0}",
+    "{\"kind\":\"quiet\",\"t\":1e3}",
+    "{\"kind\":\"quiet\",\"t\":}",
+    "{\"kind\":\"quiet\",\"t\":9223372036854775808}",
+    "{\"kind\":\"quiet\",\"worker\":4294967296}",
+    "{\"kind\":\"quiet\",\"epoch\":18446744073709551616}",
+    "{\"kind\":\"quiet\",\"worker\":1,\"t\":1}",
+    "{\"kind\":\"quiet\",\"t\":1,\"t\":1}",
+    "{\"kind\":\"quiet\",\"colour\":1}",
+    "{\"kind\":\"hang\",\"on\":false}",
+    "{\"kind\":\"row\",\"operation\":\"none\"}",
+    "{\"kind\":\"row\",\"operation\":\"jump\"}",
+    "{\"kind\":\"row\",\"operation\":3}",
+    "{\"kind\":\"end\",\"error\":\"WEIR_OK\"}",
+    "{\"kind\":\"end\",\"error\":\"WEIR_E?\"}",
+    "{\"kind\":\"end\",\"error\":\"WEIR_E",
+    "{\"kind\":\"settings\",\"t\":1}",
+    "[]",
+    "quiet",
+};
+
 static void
 takes_nothing_but_what_the_writer_writes(void **state)
 {
-    static const char *const wrong[] = {
-        " {\"kind\":\"quiet\"}",
-        "{\"kind\":\"quiet\"} ",
-        "{\"kind\":\"quiet\"",
-        "{\"kind\":\"quiet}",
-        "{\"kind\": \"quiet\"}",
-        "{\"kind\":\"\"}",
-        "{\"kind\":\"silence\"}",
-        "{\"t\":1,\"kind\":\"quiet\"}",
-        "{\"kind\":\"quiet\",\"t\":0}",
-        "{\"kind\":\"quiet\",\"t\":01}",
-        "{\"kind\":\"quiet\",\"t\":-1}",
-        "{\"kind\":\"quiet\",\"t\":+1}",
-        "{\"kind\":\"quiet\",\"t\":1.0}",
-        "{\"kind\":\"quiet\",\"t\":1e3}",
-        "{\"kind\":\"quiet\",\"t\":}",
-        "{\"kind\":\"quiet\",\"t\":9223372036854775808}",
-        "{\"kind\":\"quiet\",\"worker\":4294967296}",
-        "{\"kind\":\"quiet\",\"epoch\":18446744073709551616}",
-        "{\"kind\":\"quiet\",\"worker\":1,\"t\":1}",
-        "{\"kind\":\"quiet\",\"t\":1,\"t\":1}",
-        "{\"kind\":\"quiet\",\"colour\":1}",
-        "{\"kind\":\"hang\",\"on\":false}",
-        "{\"kind\":\"row\",\"operation\":\"none\"}",
-        "{\"kind\":\"row\",\"operation\":\"jump\"}",
-        "{\"kind\":\"row\",\"operation\":3}",
-        "{\"kind\":\"end\",\"error\":\"WEIR_OK\"}",
-        "{\"kind\":\"end\",\"error\":\"WEIR_E?\"}",
-        "{\"kind\":\"end\",\"error\":\"WEIR_E",
-        "{\"kind\":\"settings\",\"t\":1}",
-        "[]",
-        "quiet",
-    };
     (void)state;
 
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -254,6 +279,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_event_survives_writing_and_reading),
+        cmocka_unit_test(every_error_code_can_be_read),
         cmocka_unit_test(writes_members_in_order_and_leaves_out_zeros),
         cmocka_unit_test(the_longest_line_fits),
         cmocka_unit_test(settings_survive_writing_and_reading),
