@@ -22,6 +22,9 @@
 #include "worker/shard_runner.h"
 #include "worker/worker_runtime.h"
 
+/* A read that failed is repeated after that. */
+#define TABLE_RETRY_MS 50
+
 /* --- runners -------------------------------------------------------------------------------- */
 
 static enum weir_error
@@ -301,6 +304,19 @@ report_damage(struct weir_worker *worker)
     }
 }
 
+/* Whoever wanted the read still wants it; a wish for a hand-over, for instance, is told once. */
+static void
+want_again(struct weir_worker *worker, const struct wi_table_job *read, struct weir_mono now)
+{
+    struct weir_mono retry = wi_mono_add_ms(now, TABLE_RETRY_MS);
+
+    worker->table_wanted = true;
+    worker->full_table_wanted |= !read->leader_only;
+    if (wi_mono_before(worker->table_not_before, retry)) {
+        worker->table_not_before = retry;
+    }
+}
+
 static void
 table_done(struct wi_job *job)
 {
@@ -316,6 +332,7 @@ table_done(struct wi_job *job)
             "worker",
             "the lease table cannot be read: %s",
             weir_error_text(read->error));
+        want_again(worker, read, wi_worker_now(worker));
     }
     if (!worker->joined) {
         wi_lease_table_free(worker->env, &read->table);
