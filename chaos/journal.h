@@ -12,7 +12,7 @@
 enum chaos_entry_kind {
     CHAOS_ENTRY_INITIALIZE = 1, /**< sequence: of the checkpoint, 0 for none */
     CHAOS_ENTRY_BEGIN,          /**< process_records began; `count` RECORDs follow in one write */
-    CHAOS_ENTRY_RECORD,         /**< index: of the put */
+    CHAOS_ENTRY_RECORD,         /**< index: of the put; error: its key */
     CHAOS_ENTRY_END,            /**< begin_ns: of its BEGIN; count: records that are done */
     CHAOS_ENTRY_CHECKPOINT,     /**< begin_ns: before the call; error */
     CHAOS_ENTRY_LEASE_LOST,

@@ -2,7 +2,6 @@
 #include "chaos/judge.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,35 +13,6 @@
 
 /* A call so soon after SIGCONT may have been checked before SIGSTOP. */
 #define EXCUSE_NS (50 * CHAOS_NS_PER_MS)
-
-static const struct {
-    const char *code;
-    const char *name;
-} properties[CHAOS_PROPERTIES] = {
-    [CHAOS_LOSS] = {"G1", "lost"},
-    [CHAOS_ORDER] = {"G2", "order of a key"},
-    [CHAOS_GAP] = {"G2", "order in a shard"},
-    [CHAOS_CHILD] = {"G2", "child before parent"},
-    [CHAOS_STALE_CALL] = {"G3", "call of a stale owner"},
-    [CHAOS_STALE_WRITE] = {"G3", "checkpoint of a stale owner"},
-    [CHAOS_TABLE] = {"G4", "table went down"},
-    [CHAOS_PLANNED] = {"G5", "planned move"},
-    [CHAOS_LATE] = {"G6", "late takeover"},
-    [CHAOS_INCIDENT] = {"run", "incident"},
-    [CHAOS_CHECKER] = {"history", "checker of histories"},
-};
-
-const char *
-chaos_property_code(enum chaos_property property)
-{
-    return properties[property].code;
-}
-
-const char *
-chaos_property_name(enum chaos_property property)
-{
-    return properties[property].name;
-}
 
 struct delivery {
     uint64_t done_epoch;
@@ -68,30 +38,6 @@ struct pass {
     struct delivery *deliveries;
     struct shard_state *shards;
 };
-
-void
-chaos_violate(
-    struct chaos_verdict *verdict,
-    enum chaos_property property,
-    int64_t time_ns,
-    uint32_t shard,
-    const char *format,
-    ...)
-{
-    struct chaos_violation *violation;
-    va_list arguments;
-
-    if (verdict->counts[property]++ >= CHAOS_EXAMPLES) {
-        return;
-    }
-    verdict->violations =
-        chaos_grown(verdict->violations, verdict->violation_count, sizeof *verdict->violations);
-    violation = &verdict->violations[verdict->violation_count++];
-    *violation = (struct chaos_violation){.property = property, .time_ns = time_ns, .shard = shard};
-    va_start(arguments, format);
-    (void)vsnprintf(violation->text, sizeof violation->text, format, arguments);
-    va_end(arguments);
-}
 
 /* --- preparation ----------------------------------------------------------------------------- */
 
@@ -562,25 +508,11 @@ chaos_judge(const struct chaos_ledger *ledger, struct chaos_verdict *ret)
     chaos_judge_incidents(ledger, ret);
     chaos_judge_spans(ledger, ret);
     chaos_judge_times(ledger, ret);
+    chaos_verdict_sort(ret);
     ret->pass = ret->violation_count == 0 && ret->records_put > 0;
     for (size_t i = 0; i < CHAOS_LEDGER_SHARDS; i++) {
         free(pass.shards[i].sequences);
     }
     free(pass.shards);
     free(pass.deliveries);
-}
-
-void
-chaos_verdict_free(struct chaos_verdict *verdict)
-{
-    free(verdict->violations);
-    free(verdict->spans);
-    free(verdict->again);
-    free(verdict->gaps);
-    free(verdict->lost);
-    free(verdict->failover.ms);
-    free(verdict->hang.ms);
-    free(verdict->handoff.ms);
-    free(verdict->done_ns);
-    *verdict = (struct chaos_verdict){.pass = false};
 }

@@ -108,6 +108,8 @@ struct chaos_verdict {
     uint64_t checkpoints_refused;
     uint64_t late_calls_excused; /**< a stop came between the check of the deadline and the call */
 
+    uint64_t checked_events; /**< that the checker of histories took; 0: it was not asked */
+
     struct chaos_span *spans;
     size_t span_count;
     struct chaos_again *again;
@@ -126,6 +128,9 @@ struct chaos_verdict {
 void chaos_judge(const struct chaos_ledger *ledger, struct chaos_verdict *ret);
 
 void chaos_verdict_free(struct chaos_verdict *verdict);
+
+/** Violations in order of property, then time. */
+void chaos_verdict_sort(struct chaos_verdict *verdict);
 
 /** Count a violation, and keep its text while there is room. */
 void chaos_violate(

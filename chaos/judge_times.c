@@ -13,50 +13,6 @@
 #define SLACK_MS 2000
 #define NO_SPAN  SIZE_MAX
 
-/* What the table showed, in order of time: it only goes up. */
-void
-chaos_judge_rows(const struct chaos_ledger *ledger, struct chaos_verdict *verdict)
-{
-    struct chaos_row *last = chaos_zeroed(CHAOS_LEDGER_SHARDS, sizeof *last);
-
-    for (size_t i = 0; i < ledger->row_count; i++) {
-        const struct chaos_row *row = &ledger->rows[i];
-
-        if (row->epoch < last[row->shard].epoch || row->checkpoint < last[row->shard].checkpoint) {
-            chaos_violate(
-                verdict,
-                CHAOS_TABLE,
-                row->time_ns,
-                row->shard,
-                "shard %u: epoch %" PRIu64 " after %" PRIu64 ", checkpoint %" PRIu64
-                " after %" PRIu64,
-                row->shard,
-                row->epoch,
-                last[row->shard].epoch,
-                row->checkpoint,
-                last[row->shard].checkpoint);
-        }
-        last[row->shard] = *row;
-    }
-    free(last);
-}
-
-void
-chaos_judge_incidents(const struct chaos_ledger *ledger, struct chaos_verdict *verdict)
-{
-    for (size_t i = 0; i < ledger->incident_count; i++) {
-        const struct chaos_incident *incident = &ledger->incidents[i];
-        const size_t before = verdict->violation_count;
-
-        chaos_violate(verdict, CHAOS_INCIDENT, incident->time_ns, CHAOS_NONE, "%s", incident->text);
-        if (verdict->violation_count > before) {
-            struct chaos_violation *violation = &verdict->violations[before];
-
-            (void)snprintf(violation->code, sizeof violation->code, "%s", incident->property);
-        }
-    }
-}
-
 /* --- spans ----------------------------------------------------------------------------------- */
 
 struct spans {

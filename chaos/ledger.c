@@ -221,6 +221,7 @@ place_unacknowledged(struct chaos_ledger *ledger)
         if (entry->kind == CHAOS_ENTRY_RECORD && ledger->puts[entry->index].time_ns == 0) {
             ledger->puts[entry->index].shard = entry->shard;
             ledger->puts[entry->index].sequence = entry->sequence;
+            ledger->puts[entry->index].key = entry->error;
         }
     }
 }

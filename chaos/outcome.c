@@ -105,6 +105,7 @@ add_counts(cJSON *root, const struct chaos_run *run, const struct chaos_verdict 
         {"handoff_redelivered", v->counts[CHAOS_PLANNED]},
         {"late_takeovers", v->counts[CHAOS_LATE]},
         {"incidents", v->counts[CHAOS_INCIDENT]},
+        {"history_events_checked", v->checked_events},
         {"checkpoints", v->checkpoints},
         {"checkpoints_refused", v->checkpoints_refused},
         {"ownerships", v->span_count},
@@ -219,7 +220,7 @@ write_files(struct chaos_run *run, struct chaos_verdict *verdict)
     const struct chaos_options *options = run->options;
     bool whole = true;
 
-    if (options->history != NULL && !chaos_history_write(&run->ledger, options->history)) {
+    if (options->history != NULL && !chaos_history_write(&run->ledger, verdict, options->history)) {
         whole = chaos_impossible(
             run,
             "the history '%s' cannot be written: %s",

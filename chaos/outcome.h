@@ -15,7 +15,8 @@ enum chaos_result chaos_tell(struct chaos_run *run);
 /* ---- history.c ---------------------------------------------------------------------------- */
 
 /** Write the history, one JSON object per line. False with errno. */
-bool chaos_history_write(const struct chaos_ledger *ledger, const char *path);
+bool chaos_history_write(
+    const struct chaos_ledger *ledger, const struct chaos_verdict *verdict, const char *path);
 
 /** Ask the checker of histories; what it finds is added to the verdict. */
 void chaos_history_check(

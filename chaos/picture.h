@@ -22,8 +22,9 @@
 /** Colours of seats in report.css. */
 #define CHAOS_COLOURS 12
 
-/** Points of a curve. */
-#define CHAOS_BUCKETS 480
+/** Most points of a curve, and how far apart they are at least. */
+#define CHAOS_BUCKETS       480
+#define CHAOS_BUCKET_MS_MIN 250.0
 
 /** How a shard is drawn: several shards follow one another in a lane. */
 struct chaos_lane_place {
@@ -50,6 +51,7 @@ struct chaos_picture {
     double lanes_y;
     double rates_y;
     double lag_y;
+    size_t buckets;
     double bucket_ms;
     double put_rate[CHAOS_BUCKETS];
     double done_rate[CHAOS_BUCKETS];
@@ -65,6 +67,9 @@ struct chaos_picture {
 
 /** Milliseconds since the fleet started. */
 double chaos_picture_ms(const struct chaos_picture *picture, int64_t time_ns);
+
+/** report_lanes.c: who stands where; sets places and lanes. */
+void chaos_lanes_arrange(struct chaos_picture *picture);
 
 /** report_picture.c: lanes, labels, bars, marks. */
 void chaos_picture_write(struct chaos_picture *picture);

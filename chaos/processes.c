@@ -295,6 +295,32 @@ is_unexpected(const struct chaos_member *member, int status)
            !(member->was_stopped && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
+/* When it died: its own last word if it aborted, the signal if it was killed. The run hears of it
+ * a little later. */
+static int64_t
+death_ns(const struct chaos_run *run, const struct chaos_member *member, int status)
+{
+    const struct chaos_ledger *ledger = &run->ledger;
+
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+        for (size_t i = ledger->fault_count; i > 0; i--) {
+            const struct chaos_fault *fault = &ledger->faults[i - 1];
+
+            if (fault->kind == CHAOS_FAULT_KILL && fault->worker == member->number) {
+                return fault->begin_ns;
+            }
+        }
+    }
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) {
+        for (size_t i = ledger->entry_count; i > 0; i--) {
+            if (ledger->entries[i - 1].worker == member->number) {
+                return ledger->entries[i - 1].time_ns;
+            }
+        }
+    }
+    return chaos_now_ns();
+}
+
 static void
 note_end(struct chaos_run *run, struct chaos_member *member, uint32_t seat, int status)
 {
@@ -317,13 +343,13 @@ note_end(struct chaos_run *run, struct chaos_member *member, uint32_t seat, int 
                                                    &run->random, RESTART_MAX_MS - RESTART_MIN_MS)) *
                                  CHAOS_NS_PER_MS;
     }
-    if (worker) {
-        run->ledger.lives[member->life].end_ns = chaos_now_ns();
-        run->ledger.lives[member->life].killed = WIFSIGNALED(status);
-    }
     chaos_tail_read(&member->tail, &run->ledger);
     run->lines_bad += member->tail.bad_lines;
     chaos_tail_close(&member->tail);
+    if (worker) {
+        run->ledger.lives[member->life].end_ns = death_ns(run, member, status);
+        run->ledger.lives[member->life].killed = WIFSIGNALED(status);
+    }
     member->state = CHAOS_EMPTY;
 }
 

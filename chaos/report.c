@@ -183,6 +183,41 @@ write_legend(FILE *out)
 }
 
 static void
+write_drawn(const struct chaos_picture *picture)
+{
+    const struct chaos_verdict *v = picture->verdict;
+    FILE *out = picture->out;
+
+    (void)fprintf(
+        out,
+        "<li>Drawn: <span id=\"drawn\" data-bars=\"%zu\" data-gaps=\"%zu\" data-again=\"%zu\" "
+        "data-faults=\"%zu\" data-lost=\"%zu\">%zu of %zu owners, %zu of %zu gaps, %zu of %zu "
+        "batches with records that came again, %zu of %zu faults, %zu of %zu lost records</span>. "
+        "Of more than %d owners, %d gaps or %d such batches the largest are drawn; of faults and "
+        "lost records the first %d and %d.</li>\n</ul></section>\n",
+        picture->bars,
+        picture->gaps,
+        picture->agains,
+        picture->faults,
+        picture->lost,
+        picture->bars,
+        v->span_count,
+        picture->gaps,
+        v->gap_count,
+        picture->agains,
+        v->again_count,
+        picture->faults,
+        picture->ledger->fault_count,
+        picture->lost,
+        v->lost_count,
+        CHAOS_BARS_MAX,
+        CHAOS_GAPS_MAX,
+        CHAOS_AGAIN_MAX,
+        CHAOS_FAULTS_MAX,
+        CHAOS_LOST_MAX);
+}
+
+static void
 write_notes(const struct chaos_picture *picture)
 {
     const struct chaos_run *run = picture->run;
@@ -214,6 +249,15 @@ write_notes(const struct chaos_picture *picture)
         v->checkpoints_refused,
         picture->ledger->puts_refused,
         v->late_calls_excused);
+    (void)fputs("<li>The history ", out);
+    if (v->checked_events > 0) {
+        (void)fputs("was also given to the checker of histories, which took ", out);
+        chaos_html_count(out, v->checked_events);
+        (void)fputs(" events.</li>\n", out);
+    } else {
+        (void)fputs(
+            "was not given to the checker of histories: it does not say enough.</li>\n", out);
+    }
     if (run->options->processor != NULL) {
         (void)fprintf(
             out,
@@ -222,33 +266,7 @@ write_notes(const struct chaos_picture *picture)
             "read.</li>\n",
             run->lines_bad);
     }
-    (void)fprintf(
-        out,
-        "<li>Drawn: <span id=\"drawn\" data-bars=\"%zu\" data-gaps=\"%zu\" data-again=\"%zu\" "
-        "data-faults=\"%zu\" data-lost=\"%zu\">%zu of %zu owners, %zu of %zu gaps, %zu of %zu "
-        "batches with records that came again, %zu of %zu faults, %zu of %zu lost records</span>. "
-        "Of more than %d owners, %d gaps or %d such batches the largest are drawn; of faults and "
-        "lost records the first %d and %d.</li>\n</ul></section>\n",
-        picture->bars,
-        picture->gaps,
-        picture->agains,
-        picture->faults,
-        picture->lost,
-        picture->bars,
-        v->span_count,
-        picture->gaps,
-        v->gap_count,
-        picture->agains,
-        v->again_count,
-        picture->faults,
-        picture->ledger->fault_count,
-        picture->lost,
-        v->lost_count,
-        CHAOS_BARS_MAX,
-        CHAOS_GAPS_MAX,
-        CHAOS_AGAIN_MAX,
-        CHAOS_FAULTS_MAX,
-        CHAOS_LOST_MAX);
+    write_drawn(picture);
 }
 
 static void

@@ -2,6 +2,7 @@
 (function () {
   const svg = document.getElementById('picture');
   const plot = document.getElementById('plot');
+  const axis = document.getElementById('axis');
   const over = document.getElementById('over');
   const brush = document.getElementById('brush');
   const tip = document.getElementById('tip');
@@ -34,13 +35,13 @@
 
   function ticks() {
     const by = step(to - from);
-    for (const old of over.querySelectorAll('.tick')) { old.remove(); }
+    for (const old of axis.querySelectorAll('.tick')) { old.remove(); }
     for (let time = Math.ceil(from / by) * by; time <= to; time += by) {
       const tick = document.createElement('span');
       tick.className = 'tick';
       tick.textContent = +(time / 1000).toFixed(3) + ' s';
       place(tick, time);
-      over.prepend(tick);
+      axis.append(tick);
     }
   }
 

@@ -25,8 +25,8 @@ bucket_of(const struct chaos_picture *picture, int64_t time_ns)
     if (ms <= 0) {
         return 0;
     }
-    return ms / picture->bucket_ms >= CHAOS_BUCKETS ? CHAOS_BUCKETS - 1
-                                                    : (size_t)(ms / picture->bucket_ms);
+    return ms / picture->bucket_ms >= (double)picture->buckets ? picture->buckets - 1
+                                                               : (size_t)(ms / picture->bucket_ms);
 }
 
 /* The record waits in these buckets: its age at their ends counts. */
@@ -68,6 +68,13 @@ chaos_curves_measure(struct chaos_picture *picture)
     double lag_most = 1;
 
     picture->bucket_ms = picture->length_ms / CHAOS_BUCKETS;
+    if (picture->bucket_ms < CHAOS_BUCKET_MS_MIN) {
+        picture->bucket_ms = CHAOS_BUCKET_MS_MIN;
+    }
+    picture->buckets = (size_t)(picture->length_ms / picture->bucket_ms) + 1;
+    if (picture->buckets > CHAOS_BUCKETS) {
+        picture->buckets = CHAOS_BUCKETS;
+    }
     for (size_t i = 0; i < ledger->put_count; i++) {
         const int64_t put_ns = ledger->puts[i].time_ns;
         const int64_t done_ns = picture->verdict->done_ns[i];
@@ -82,7 +89,7 @@ chaos_curves_measure(struct chaos_picture *picture)
             add_wait(picture, put_ns, done_ns);
         }
     }
-    for (size_t i = 0; i < CHAOS_BUCKETS; i++) {
+    for (size_t i = 0; i < picture->buckets; i++) {
         rate_most = picture->put_rate[i] > rate_most ? picture->put_rate[i] : rate_most;
         rate_most = picture->done_rate[i] > rate_most ? picture->done_rate[i] : rate_most;
         lag_most = picture->lag_ms[i] > lag_most ? picture->lag_ms[i] : lag_most;
@@ -103,7 +110,7 @@ write_curve(
     const double base = y + CHAOS_CURVE_HEIGHT;
 
     (void)fprintf(picture->out, "<path class=\"curve %s\" d=\"M0 %.1f", class, base);
-    for (size_t i = 0; i < CHAOS_BUCKETS; i++) {
+    for (size_t i = 0; i < picture->buckets; i++) {
         (void)fprintf(
             picture->out,
             "L%.0f %.1f",

@@ -116,6 +116,21 @@ make_stream(struct chaos_run *run)
                run, "the stream: %s", *detail.text ? detail.text : weir_error_text(error));
 }
 
+/* A run of ten minutes should not find out at its end that it cannot write. */
+static bool
+can_write(struct chaos_run *run, const char *path)
+{
+    const int fd = path == NULL ? -1 : open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+
+    if (path != NULL && fd < 0) {
+        return chaos_impossible(run, "'%s' cannot be written: %s", path, strerrordesc_np(errno));
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return true;
+}
+
 static bool
 prepare(struct chaos_run *run)
 {
@@ -128,6 +143,9 @@ prepare(struct chaos_run *run)
     run->ledger.lease_duration_ms = options->lease_duration_ms;
     for (size_t i = 0; i < CHAOS_SEATS_MAX; i++) {
         run->members[i].tail.fd = -1;
+    }
+    if (!can_write(run, options->report) || !can_write(run, options->history)) {
+        return false;
     }
     if (!chaos_place_open(&run->place, options->directory, disk_size(options))) {
         return chaos_impossible(

@@ -149,6 +149,7 @@ write_begin(
         entries[i + 1] = entries[0];
         entries[i + 1].kind = CHAOS_ENTRY_RECORD;
         entries[i + 1].index = payload.index;
+        entries[i + 1].error = (uint16_t)payload.key;
         entries[i + 1].sequence = record->sequence_number.word[3];
     }
     write_entries(chaotic, entries, input->count + 1);
