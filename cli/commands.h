@@ -25,4 +25,7 @@ int wi_cmd_bench(int argc, char **argv, struct cli *cli);
 /** In the program as soon as cli/cmd_chaos.c exists (WEIR_HAVE_CHAOS). */
 int wi_cmd_chaos(int argc, char **argv, struct cli *cli);
 
+/** In the program as soon as cli/cmd_sim.c exists (WEIR_HAVE_SIM). */
+int wi_cmd_sim(int argc, char **argv, struct cli *cli);
+
 #endif

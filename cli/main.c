@@ -30,6 +30,9 @@ static const struct cli_member commands[] = {
 #ifdef WEIR_HAVE_CHAOS
     {"chaos", wi_cmd_chaos, "do everything to a fleet that can happen to one, and judge"},
 #endif
+#ifdef WEIR_HAVE_SIM
+    {"sim", wi_cmd_sim, "run simulated fleets through every fault, seed by seed, and judge"},
+#endif
 #ifdef WEIR_HAVE_BENCH
     {"bench", wi_cmd_bench, "measure this machine"},
 #endif

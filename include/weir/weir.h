@@ -9,6 +9,7 @@
 #include <weir/env.h>
 #include <weir/error.h>
 #include <weir/processor.h>
+#include <weir/sim.h>
 #include <weir/stream.h>
 #include <weir/types.h>
 #include <weir/version.h>
