@@ -294,7 +294,7 @@ wi_sim_node_read_table(struct wi_sim *sim, struct wi_sim_node *node)
         return;
     }
     leader_only = node->has_table && !node->full_table_wanted &&
-                  node->table.version == known_version(sim, node);
+                  wi_table_is_current(&node->table, known_version(sim, node));
     request = wi_sim_request_new(sim, node->slot, leader_only ? WI_SIM_GET_LEADER : WI_SIM_LIST, 0);
     request->answered = table_done;
     node->table_wanted = false;
@@ -327,7 +327,7 @@ wi_sim_node_reap(struct wi_sim *sim, struct wi_sim_node *node)
             (node->consumer_count - i) * sizeof(struct wi_sim_consumer *));
         wi_sim_consumer_free(sim, consumer);
         wi_sim_node_session_over(sim, node, session);
-        node->table_wanted = true;
+        wi_sim_node_want_table(node);
     }
 }
 

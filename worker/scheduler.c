@@ -1,4 +1,4 @@
-/* Rules H1 to H7, H13 of docs/state-machines-consumer.md, "Scheduler". */
+/* Rules H1 to H7, H13, H14 of docs/state-machines-consumer.md, "Scheduler". */
 #include "worker/scheduler.h"
 
 #include <stdbool.h>
@@ -98,6 +98,14 @@ wi_parents_are_finished(const struct wi_lease_table *table, const struct wi_leas
 }
 
 /* --- reads ---------------------------------------------------------------------------------- */
+
+/* A row that is mended raises no hint. */
+bool
+wi_table_is_current(const struct wi_lease_table *table, uint32_t version)
+{
+    WEIR_ASSERT(table->leases != NULL || table->lease_count == 0);
+    return table->version == version && table->damaged_count == 0;
+}
 
 struct weir_mono
 wi_next_table_read(struct weir_mono started, struct weir_mono ended, int64_t lease_duration_ms)

@@ -53,6 +53,9 @@ struct wi_schedule_input {
 void wi_schedule(
     const struct wi_schedule_input *input, struct wi_schedule_item *ret_items, size_t *ret_count);
 
+/* Whether the leader's row alone tells what is new: H14. `version` of the hint, as it is now. */
+bool wi_table_is_current(const struct wi_lease_table *table, uint32_t version);
+
 /* When the table may be read again after a read from `started` to `ended`: H13. */
 struct weir_mono wi_next_table_read(
     struct weir_mono started, struct weir_mono ended, int64_t lease_duration_ms);

@@ -375,8 +375,9 @@ wi_worker_read_table(struct weir_worker *worker)
     read->worker = worker;
     read->job.run = table_run;
     read->job.done = table_done;
-    read->leader_only = worker->has_table && !worker->full_table_wanted &&
-                        worker->table.version == worker->store->ops->version(worker->store->store);
+    read->leader_only =
+        worker->has_table && !worker->full_table_wanted &&
+        wi_table_is_current(&worker->table, worker->store->ops->version(worker->store->store));
     worker->table_wanted = false;
     worker->full_table_wanted = false;
     wi_io_pool_submit(worker->io, WI_IO_NORMAL, &read->job);
@@ -408,7 +409,8 @@ wi_worker_reap(struct weir_worker *worker)
             remember_past(worker, runner)) {
             wi_processor_pool_remove(worker->pool, &runner->runnable);
             wi_runner_free(runner);
-            worker->table_wanted = true;
+            worker->table_wanted = true; /* all of it: the row may still name this worker (H14) */
+            worker->full_table_wanted = true;
             worker->full_table_wanted = true; /* the lease may be this worker's again by now */
             continue;
         }
