@@ -9,6 +9,7 @@
  *
  * Naive: NO_GRACE WALL_CLOCK (a jump ends every wait) NO_TERM RENEW_IN_MEMORY (the write of a
  * renewal is left out, and with it the look at the term).
+ * NO_EXPIRY: no wait ever ends (then the work does not).
  * BELIEF_ONLY: leave the other property out.
  * LIVE: restarts and losses may end for good; then somebody must come to believe.
  */
@@ -183,13 +184,21 @@ active [2] proctype coordinator() {
 
 #define TICK(field) field = field - (field > 0 -> 1 : 0)
 
+inline pass_time() {
+    TICK(w[0].hold); TICK(w[1].hold); TICK(w[0].left); TICK(w[1].left);
+#ifndef NO_EXPIRY
+    TICK(c[0].wait); TICK(c[1].wait);
+#endif
+    asked[0] = 0; asked[1] = 0
+}
+
 active proctype clock() {
     do
-    :: d_step { FAULTS || timeout ->
-        TICK(w[0].hold); TICK(w[1].hold); TICK(w[0].left); TICK(w[1].left);
-        TICK(c[0].wait); TICK(c[1].wait); asked[0] = 0; asked[1] = 0 }
 #ifdef LIVE
+    :: atomic { (!calm || timeout) -> pass_time() }
     :: d_step { !calm -> calm = 1 }
+#else
+    :: d_step { 1 -> pass_time() }
 #endif
     od
 }

@@ -388,7 +388,7 @@ inline clock_of(i) {
 active proctype clock() {
     do
 #ifdef LIVE /* calm: nobody is late, time goes on when all have done what they can */
-    :: d_step { !calm || timeout -> clock_of(0); clock_of(1) }
+    :: atomic { (!calm || timeout) -> clock_of(0); clock_of(1) }
     :: d_step { !calm -> calm = 1 }
 #else
     :: d_step { 1 -> clock_of(0); clock_of(1);

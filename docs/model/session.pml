@@ -92,7 +92,7 @@ byte v; /* scratch, 0 between steps */
 #endif
 #define IS_GONE(o) (o == GONE || (o < NOBODY && w[o].fenced))
 #define IS_HIS(i, e) (owner == i && epoch == e && !revoked)
-#ifdef LEADERS
+#if defined(LEADERS) || defined(NO_TERM)
 #define MAY_LEAD(i) 1
 #else
 #define MAY_LEAD(i) (i == 1)
