@@ -253,7 +253,8 @@ p5_shard_end(
     for (const struct wi_check_shard *child = wi_check_next_child(checker, shard, NULL);
          child != NULL;
          child = wi_check_next_child(checker, shard, child)) {
-        if (!child->row.existed && !waits_for_other_parent(checker, shard, child)) {
+        if (!child->row.existed && !child->unlisted &&
+            !waits_for_other_parent(checker, shard, child)) {
             return wi_check_break(
                 checker,
                 "I15",

@@ -80,6 +80,10 @@ read_shard(struct wi_sim *sim, struct wi_sim_consumer *consumer)
         .next = get.next,
         .at_shard_end = get.at_shard_end};
 
+    if (event.error == WEIR_ENOTFOUND) { /* as is_out_of_retention() of the runtime */
+        event.error = WEIR_ETRIMMED;
+        event.at_shard_end = true;
+    }
     consumer->first = get.first;
     consumer->count = get.count;
     if (get.count > 0) {

@@ -277,10 +277,7 @@ find_replay_end(struct wi_sim *sim, struct wi_sim_consumer *consumer)
         return WEIR_ETIMEOUT;
     }
     consumer->replay_through = (struct weir_position){.type = WEIR_TRIM_HORIZON};
-    if (shard->removed) {
-        return WEIR_ENOTFOUND;
-    }
-    if (shard->count > shard->trimmed) {
+    if (!shard->removed && shard->count > shard->trimmed) {
         consumer->replay_through.type = WEIR_AFTER_SEQUENCE_NUMBER;
         consumer->replay_through.sequence_number =
             wi_sequence_number_from_u64(shard->records[shard->count - 1].sequence);

@@ -100,6 +100,22 @@ mark_replays(struct wi_runner *runner, struct weir_batch *batch)
     }
 }
 
+/* A closed shard that retention has taken as a whole is listed no more; without the stream itself
+ * nothing can be said. */
+static bool
+is_out_of_retention(struct wi_runner *runner)
+{
+    struct weir_stream_description description = {0};
+    enum weir_error error = weir_stream_describe(runner->shared->stream, &description, NULL);
+    bool is_listed = false;
+
+    for (size_t i = 0; i < description.shard_count && error == WEIR_OK; i++) {
+        is_listed |= strcmp(description.shards[i].shard_id, runner->shard.shard_id) == 0;
+    }
+    weir_stream_description_free(runner->shared->stream, &description);
+    return error == WEIR_OK && !is_listed;
+}
+
 static void
 perform_fetch(
     struct wi_runner *runner,
@@ -126,6 +142,10 @@ perform_fetch(
         batch,
         &runner->fetched);
     wi_counter_add(&shared->metrics.fetches, 1);
+    if (event->error == WEIR_ENOTFOUND && is_out_of_retention(runner)) {
+        event->error = WEIR_ETRIMMED;
+        runner->fetched.at_shard_end = true;
+    }
     if (event->error == WEIR_ETRIMMED) {
         log_shard(runner, WEIR_LOG_ERROR, "records were trimmed before they were read");
     } else if (event->error != WEIR_OK) {
@@ -165,6 +185,9 @@ find_replay_end(struct wi_runner *runner)
         runner->shared->stream, shard_id(runner), &runner->replay_through.sequence_number, &any);
     if (error == WEIR_OK && any) {
         runner->replay_through.type = WEIR_AFTER_SEQUENCE_NUMBER;
+    }
+    if (error == WEIR_ENOTFOUND) {
+        error = WEIR_OK; /* out of retention: nothing of it is left to be delivered again */
     }
     runner->replay_known = error == WEIR_OK;
     return error;

@@ -174,6 +174,11 @@ note_fetched(struct wi_consumer *c, const struct wi_consumer_event *event)
     bool is_damaged = event->error == WEIR_ECORRUPT;
 
     WEIR_ASSERT(c->batch_count == 0);
+    if (event->error == WEIR_ETRIMMED && event->at_shard_end) { /* S10: the shard is gone */
+        c->at_shard_end = true;
+        c->failures = 0;
+        return;
+    }
     if (event->error == WEIR_ETRIMMED && is_numbered(&c->fetch_from)) { /* S10 */
         c->fetch_from = event->next;
         c->attempt = 1;

@@ -70,7 +70,7 @@ struct wi_consumer_event {
     struct weir_position first; /* of the batch: AFTER_SEQUENCE_NUMBER of its first record */
     struct weir_position last;  /* and of its last */
     struct weir_position next;  /* where the next fetch goes on */
-    bool at_shard_end;
+    bool at_shard_end;          /* with WEIR_ETRIMMED: the shard itself is out of retention */
     /* PROCESSED with an error: the part [0, processed) that is done, as a position; valid if
      * processed > 0 */
     size_t processed;
