@@ -182,8 +182,8 @@ print_violations(const struct chaos_run *run, const struct chaos_verdict *verdic
         if (verdict->counts[i] > 0) {
             (void)printf(
                 "%-4s %s: %" PRIu64 "\n",
-                chaos_property_code(i),
-                chaos_property_name(i),
+                chaos_property_code((enum chaos_property)i),
+                chaos_property_name((enum chaos_property)i),
                 verdict->counts[i]);
         }
     }

@@ -32,8 +32,8 @@ write_counts(const struct chaos_picture *picture)
             (void)fprintf(
                 picture->out,
                 "<span><b>%s</b> %s: %" PRIu64 "</span> ",
-                chaos_property_code(i),
-                chaos_property_name(i),
+                chaos_property_code((enum chaos_property)i),
+                chaos_property_name((enum chaos_property)i),
                 verdict->counts[i]);
         }
     }
