@@ -131,6 +131,16 @@ wi_coordinator_sync_failed(struct wi_coordinator_sync *sync, struct weir_mono re
     }
 }
 
+/* C43: a row that cannot be read may be that of an ancestor. Without it a shard would begin at
+ * LATEST or at a time, behind records that the application has not read; at TRIM_HORIZON the
+ * ancestor is planned as well, and its row, which is there, is left alone. */
+static bool
+may_hide_ancestors(const struct wi_lease_table *table)
+{
+    return table->damaged_count > 0 &&
+           table->application.initial_position.type != WEIR_TRIM_HORIZON;
+}
+
 enum weir_error
 wi_coordinator_sync_apply(struct wi_coordinator_sync *sync, const struct wi_lease_table *table)
 {
@@ -147,6 +157,9 @@ wi_coordinator_sync_apply(struct wi_coordinator_sync *sync, const struct wi_leas
         return WEIR_OK;
     }
     WEIR_ASSERT(sync->plan.create == NULL);
+    if (may_hide_ancestors(table)) {
+        return WEIR_ECORRUPT;
+    }
     error = wi_shard_sync(sync->env, &input, &sync->plan);
     if (error != WEIR_OK) {
         return error;
