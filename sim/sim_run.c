@@ -23,7 +23,9 @@
 
 #define HASH_START UINT64_C(0xcbf29ce484222325)
 /* Records go on for so many lease durations after the end of the faults. */
-#define PUTS_AFTER_D 2
+#define PUTS_AFTER_D 6
+/* What a fault has delayed is over so many lease durations, and a timeout, after the last one. */
+#define AFTERMATH_D 3
 /* Everything is to be right so many lease durations, and this time, after it. */
 #define SETTLE_D  24
 #define SETTLE_MS 60000
@@ -235,16 +237,26 @@ look(struct wi_sim *sim, const struct wi_sim_event *event)
     }
 }
 
+/* What the faults had left under way has arrived, or was given up: from now on the bounds hold. */
+static void
+healed(struct wi_sim *sim, const struct wi_sim_event *event)
+{
+    const struct wi_history_event told = {.kind = WI_HISTORY_HEALED};
+
+    (void)event;
+    wi_sim_tell(sim, &told);
+    post_plain(sim, duration_ns(sim), look);
+}
+
 static void
 heal(struct wi_sim *sim, const struct wi_sim_event *event)
 {
-    struct wi_history_event told = {.kind = WI_HISTORY_HEALED};
-
     (void)event;
     sim->stage = WI_SIM_HEALED;
+    wi_sim_note(sim, "no faults from now on");
     wi_sim_incidents_heal(sim);
-    wi_sim_tell(sim, &told);
-    post_plain(sim, duration_ns(sim), look);
+    post_plain(
+        sim, AFTERMATH_D * duration_ns(sim) + WI_SIM_REQUEST_TIMEOUT_MS * WI_SIM_NS_PER_MS, healed);
 }
 
 /* --- the run --------------------------------------------------------------------------------- */
