@@ -297,7 +297,9 @@ make_slow_disk(struct chaos_run *run, uint64_t *random)
 static bool
 make_clock(struct chaos_run *run, uint64_t *random)
 {
-    struct chaos_member *member = pick_any(run, random);
+    /* Only the table says when a command has processed all, and it needs the producer's clock. */
+    struct chaos_member *member =
+        run->options->processor == NULL ? pick_any(run, random) : pick(run, CHAOS_RUNNING, random);
     const int64_t ms = between(random, CLOCK_MIN_MS, CLOCK_MAX_MS);
     const int64_t jump_ms = between(random, -CLOCK_JUMP_MS, CLOCK_JUMP_MS);
     size_t fault;

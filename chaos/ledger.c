@@ -242,6 +242,48 @@ chaos_ledger_seal(struct chaos_ledger *ledger)
     }
 }
 
+/* Entries between a batch and its end, at most: other shards' of the same worker, other workers'.
+ */
+#define LOOK_BACK 200000U
+
+/* The BEGIN of an END in the order of arrival, or NULL. */
+static const struct chaos_entry *
+batch_of(const struct chaos_ledger *ledger, size_t end)
+{
+    const struct chaos_entry *last = &ledger->entries[end];
+
+    for (size_t i = end; i > 0 && end - i < LOOK_BACK; i--) {
+        const struct chaos_entry *entry = &ledger->entries[i - 1];
+
+        if (entry->kind == CHAOS_ENTRY_BEGIN && entry->worker == last->worker &&
+            entry->shard == last->shard && entry->time_ns == last->begin_ns) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+bool
+chaos_ledger_is_processed(const struct chaos_ledger *ledger)
+{
+    bool *done = chaos_zeroed(ledger->put_count, sizeof *done);
+    bool all = true;
+
+    for (size_t i = 0; i < ledger->entry_count; i++) {
+        const struct chaos_entry *batch =
+            ledger->entries[i].kind == CHAOS_ENTRY_END ? batch_of(ledger, i) : NULL;
+
+        for (uint32_t r = 1; batch != NULL && r <= ledger->entries[i].count; r++) {
+            done[batch[r].index] = true;
+        }
+    }
+    for (size_t i = 0; all && i < ledger->put_count; i++) {
+        all = ledger->puts[i].time_ns == 0 || done[i];
+    }
+    free(done);
+    return all;
+}
+
 void
 chaos_ledger_free(struct chaos_ledger *ledger)
 {

@@ -14,7 +14,7 @@
 /** Most shards, open and closed, that a run keeps apart; numbers of ids go up to it. */
 #define CHAOS_LEDGER_SHARDS 8192U
 #define CHAOS_NONE          UINT32_MAX
-#define CHAOS_TEXT_SIZE     160
+#define CHAOS_TEXT_SIZE     240
 
 /** One record that was put, or may have been. */
 struct chaos_put {
@@ -106,6 +106,9 @@ void chaos_ledger_incident(
 
 /** Nothing more is added: bring everything into the order of time. */
 void chaos_ledger_seal(struct chaos_ledger *ledger);
+
+/** Before it is sealed: every record that was acknowledged has been processed. */
+bool chaos_ledger_is_processed(const struct chaos_ledger *ledger);
 
 void chaos_ledger_free(struct chaos_ledger *ledger);
 

@@ -128,8 +128,9 @@ bool chaos_reshard(
 bool chaos_sampler_start(struct chaos_run *run);
 void chaos_sampler_stop(struct chaos_run *run);
 
-/** Everything that was put is processed and checkpointed, and every shard is at its tip. */
-bool chaos_is_worked_off(struct chaos_run *run);
+/** Everything that was put is processed and checkpointed, and every shard is at its tip; else `why`
+ * says what is not. */
+bool chaos_is_worked_off(struct chaos_run *run, char why[CHAOS_TEXT_SIZE]);
 
 /** Read the shards of the stream into the ledger. */
 void chaos_note_shards(struct chaos_run *run);

@@ -1,7 +1,9 @@
 /* Watches the lease table: every change of owner, epoch and checkpoint that it sees. */
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,14 +132,33 @@ is_done(const struct weir_shard *shard, const struct weir_app_shard *row)
     return row != NULL && row->state == WEIR_SHARD_PROCESSING && row->millis_behind_latest == 0;
 }
 
+static void
+say_why(const struct weir_shard *shard, const struct weir_app_shard *row, char *why)
+{
+    if (row == NULL) {
+        (void)snprintf(why, CHAOS_TEXT_SIZE, "the table has no row for %s", shard->shard_id);
+        return;
+    }
+    (void)snprintf(
+        why,
+        CHAOS_TEXT_SIZE,
+        "%.40s (%s) is %s, owner '%.24s', %" PRId64 " ms behind",
+        shard->shard_id,
+        shard->closed ? "closed" : "open",
+        weir_shard_state_name(row->state),
+        row->owner,
+        row->millis_behind_latest);
+}
+
 bool
-chaos_is_worked_off(struct chaos_run *run)
+chaos_is_worked_off(struct chaos_run *run, char why[CHAOS_TEXT_SIZE])
 {
     struct weir_app_description table = {.shard_count = 0};
     struct weir_stream_description stream = {.shard_count = 0};
     char data[CHAOS_PATH_SIZE];
     bool done = false;
 
+    (void)snprintf(why, CHAOS_TEXT_SIZE, "table or stream cannot be read");
     chaos_place_data(run->place.work, data);
     if (weir_app_describe(run->options->env, data, CHAOS_APPLICATION, &table, NULL) != WEIR_OK) {
         return false;
@@ -145,7 +166,12 @@ chaos_is_worked_off(struct chaos_run *run)
     if (weir_stream_describe(run->stream, &stream, NULL) == WEIR_OK) {
         done = stream.shard_count > 0;
         for (size_t i = 0; done && i < stream.shard_count; i++) {
-            done = is_done(&stream.shards[i], row_of(&table, stream.shards[i].shard_id));
+            const struct weir_app_shard *row = row_of(&table, stream.shards[i].shard_id);
+
+            done = is_done(&stream.shards[i], row);
+            if (!done) {
+                say_why(&stream.shards[i], row, why);
+            }
         }
         weir_stream_description_free(run->stream, &stream);
     }
