@@ -6,6 +6,7 @@
 
 #include <weir/error.h>
 
+#include "core/check.h"
 #include "sim/checker_parts.h"
 #include "sim/checker_state.h"
 #include "sim/history.h"
@@ -261,6 +262,7 @@ wi_check_end_event(
             struct wi_check_record *record = &shard->window.items[i];
 
             if ((record->flags & (WI_RECORD_DONE | WI_RECORD_DEAD)) == 0) {
+                WEIR_ASSERT(shard->undone > 0);
                 shard->undone--;
             }
             record->flags |= WI_RECORD_DONE;

@@ -68,9 +68,9 @@ wi_check_renewed(
     const struct wi_check_worker *worker = wi_check_worker_of(checker, hold->worker);
 
     if (worker == NULL || !is_of(hold, event) || hold->until_ns > event->time_ns ||
-        worker->hanging || worker->healthy_ns > hold->since_ns || row->revoked ||
-        row->owner != hold->worker || row->epoch != hold->epoch ||
-        checker->healed_ns == WI_CHECK_NEVER || checker->healed_ns > hold->since_ns) {
+        worker->healthy_ns > hold->since_ns || row->revoked || row->owner != hold->worker ||
+        row->epoch != hold->epoch || checker->healed_ns == WI_CHECK_NEVER ||
+        checker->healed_ns > hold->since_ns) {
         return true;
     }
     return wi_check_break(

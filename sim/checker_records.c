@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/check.h"
 #include "sim/checker_parts.h"
 #include "sim/checker_state.h"
 #include "sim/history.h"
@@ -92,6 +93,7 @@ wi_check_forget(struct wi_checker *checker, struct wi_check_shard *shard, uint64
 
     for (size_t i = shard->window.head; i < end; i++) {
         if ((shard->window.items[i].flags & COVERED) == 0) {
+            WEIR_ASSERT(shard->undone > 0);
             shard->undone--;
         }
     }
@@ -130,6 +132,7 @@ wi_check_dead_letter_event(
     }
     record = &shard->window.items[index];
     if ((record->flags & COVERED) == 0) {
+        WEIR_ASSERT(shard->undone > 0);
         shard->undone--;
     }
     record->flags |= WI_RECORD_DEAD;

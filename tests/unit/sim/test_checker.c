@@ -101,31 +101,54 @@ names_every_property(void **state)
     }
 }
 
+static const struct wi_history_event wrong[] = {
+    {.kind = WI_HISTORY_KINDS},
+    {.kind = WI_HISTORY_SHARD},
+    {.kind = WI_HISTORY_SHARD, .shard = 1},
+    {.kind = WI_HISTORY_SHARD, .shard = 9, .parents = {9, 0}},
+    {.kind = WI_HISTORY_SHARD, .shard = 9, .parents = {1, 1}},
+    {.kind = WI_HISTORY_SHARD, .shard = WI_HISTORY_SHARDS_MAX + 1},
+    {.kind = WI_HISTORY_WORKER},
+    {.kind = WI_HISTORY_WORKER, .worker = WI_HISTORY_WORKERS_MAX + 1},
+    {.kind = WI_HISTORY_PUT, .shard = 1, .key = 1},
+    {.kind = WI_HISTORY_PUT, .shard = 1, .first = 4},
+    {.kind = WI_HISTORY_PUT, .shard = 1, .first = 4, .key = WI_HISTORY_KEYS_MAX + 1},
+    {.kind = WI_HISTORY_PUT, .shard = 2, .first = 4, .key = 1},
+    {.kind = WI_HISTORY_TRIM, .shard = 1},
+    {.kind = WI_HISTORY_GONE, .worker = 3},
+    {.kind = WI_HISTORY_HANG, .worker = 1},
+    {.kind = WI_HISTORY_DEAD_LETTER, .shard = 1, .first = 9},
+    {.kind = WI_HISTORY_BEGIN, .worker = 1, .shard = 1, .epoch = 2, .first = 1, .last = 1},
+    {.kind = WI_HISTORY_BEGIN,
+     .worker = 1,
+     .shard = 1,
+     .epoch = 2,
+     .last = 1,
+     .count = 1,
+     .attempt = 1},
+    {.kind = WI_HISTORY_BEGIN,
+     .worker = 1,
+     .shard = 1,
+     .epoch = 2,
+     .first = 2,
+     .last = 1,
+     .count = 1,
+     .attempt = 1},
+    {.kind = WI_HISTORY_BEGIN,
+     .worker = 1,
+     .shard = 1,
+     .epoch = 2,
+     .first = 1,
+     .last = 1,
+     .count = 1},
+    {.kind = WI_HISTORY_END, .worker = 1, .shard = 1},
+    {.kind = WI_HISTORY_LEADER, .worker = 7, .epoch = 1},
+    {.kind = WI_HISTORY_HEALED, .time_ns = -1},
+};
+
 static void
 refuses_events_that_no_history_has(void **state)
 {
-    const struct wi_history_event wrong[] = {
-        {.kind = WI_HISTORY_KINDS},
-        {.kind = WI_HISTORY_SHARD},
-        {.kind = WI_HISTORY_SHARD, .shard = 1},
-        {.kind = WI_HISTORY_SHARD, .shard = 9, .parents = {9, 0}},
-        {.kind = WI_HISTORY_SHARD, .shard = 9, .parents = {1, 1}},
-        {.kind = WI_HISTORY_SHARD, .shard = WI_HISTORY_SHARDS_MAX + 1},
-        {.kind = WI_HISTORY_WORKER},
-        {.kind = WI_HISTORY_WORKER, .worker = WI_HISTORY_WORKERS_MAX + 1},
-        {.kind = WI_HISTORY_PUT, .shard = 1, .key = 1},
-        {.kind = WI_HISTORY_PUT, .shard = 1, .first = 4},
-        {.kind = WI_HISTORY_PUT, .shard = 1, .first = 4, .key = WI_HISTORY_KEYS_MAX + 1},
-        {.kind = WI_HISTORY_PUT, .shard = 2, .first = 4, .key = 1},
-        {.kind = WI_HISTORY_TRIM, .shard = 1},
-        {.kind = WI_HISTORY_GONE, .worker = 3},
-        {.kind = WI_HISTORY_HANG, .worker = 1},
-        {.kind = WI_HISTORY_DEAD_LETTER, .shard = 1, .first = 9},
-        {.kind = WI_HISTORY_BEGIN, .worker = 1, .shard = 1, .epoch = 2, .first = 1, .last = 1},
-        {.kind = WI_HISTORY_END, .worker = 1, .shard = 1},
-        {.kind = WI_HISTORY_LEADER, .worker = 7, .epoch = 1},
-        {.kind = WI_HISTORY_HEALED, .time_ns = -1},
-    };
     (void)state;
 
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -136,6 +159,28 @@ refuses_events_that_no_history_has(void **state)
         assert_string_equal(violation.property, "H1");
         wi_checker_free(checker);
     }
+}
+
+static void
+takes_the_largest_numbers(void **state)
+{
+    const struct wi_history_event events[] = {
+        {.kind = WI_HISTORY_WORKER, .worker = WI_HISTORY_WORKERS_MAX},
+        {.kind = WI_HISTORY_SHARD, .shard = WI_HISTORY_SHARDS_MAX},
+        {.kind = WI_HISTORY_PUT,
+         .shard = WI_HISTORY_SHARDS_MAX,
+         .first = UINT64_MAX,
+         .key = WI_HISTORY_KEYS_MAX,
+         .time_ns = INT64_MAX},
+    };
+    struct wi_checker *checker = given_opening(&no_bounds);
+    struct wi_violation violation;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        assert_true(wi_checker_feed(checker, &events[i], &violation));
+    }
+    wi_checker_free(checker);
 }
 
 static void
@@ -225,6 +270,7 @@ main(void)
         cmocka_unit_test(says_once_and_for_ever_what_is_broken),
         cmocka_unit_test(names_every_property),
         cmocka_unit_test(refuses_events_that_no_history_has),
+        cmocka_unit_test(takes_the_largest_numbers),
         cmocka_unit_test(bounds_of_zero_demand_nothing),
         cmocka_unit_test(demands_nothing_while_no_worker_could_do_it),
         cmocka_unit_test(survives_every_allocation_failure),
