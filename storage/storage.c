@@ -275,6 +275,10 @@ open_behind_door(
         environment->is_bare = !environment->lock.is_writable;
         error = open_files(environment, options, detail);
     }
+    if (error != WEIR_OK && environment->lock.fd >= 0) {
+        /* Before the door opens: whoever opens next must not find the lock page held by nobody. */
+        (void)flock(environment->lock.fd, LOCK_UN);
+    }
     (void)flock(directory_fd, LOCK_UN);
     return error;
 }
