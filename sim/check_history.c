@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,11 +71,10 @@ feed(struct run *run, const struct wi_history_line *line)
 }
 
 static enum status
-read_line(struct run *run, char *text)
+read_line(struct run *run, const char *text, size_t length)
 {
     struct weir_detail detail;
     struct wi_history_line line;
-    size_t length = strcspn(text, "\n");
 
     run->line++;
     if (wi_history_parse(text, length, run->line, &line, &detail) != WEIR_OK) {
@@ -83,14 +83,34 @@ read_line(struct run *run, char *text)
     return feed(run, &line);
 }
 
+/* One line of at most WI_HISTORY_LINE_SIZE bytes, zero bytes included; of a longer one that many,
+ * which is too many for a history. False at the end. */
+static bool
+next_line(FILE *file, char text[static WI_HISTORY_LINE_SIZE], size_t *ret_length)
+{
+    size_t length = 0;
+    int c = getc(file);
+
+    if (c == EOF) {
+        return false;
+    }
+    while (c != EOF && c != '\n' && length < WI_HISTORY_LINE_SIZE) {
+        text[length++] = (char)c;
+        c = length < WI_HISTORY_LINE_SIZE ? getc(file) : EOF;
+    }
+    *ret_length = length;
+    return true;
+}
+
 static enum status
 read_all(struct run *run, FILE *file)
 {
-    char text[WI_HISTORY_LINE_SIZE + 1];
+    char text[WI_HISTORY_LINE_SIZE];
     enum status status = STATUS_HOLDS;
+    size_t length;
 
-    while (status == STATUS_HOLDS && fgets(text, sizeof text, file) != NULL) {
-        status = read_line(run, text);
+    while (status == STATUS_HOLDS && next_line(file, text, &length)) {
+        status = read_line(run, text, length);
     }
     if (status == STATUS_HOLDS && ferror(file)) {
         return refuse("the file cannot be read to its end");
