@@ -11,7 +11,7 @@
 static bool
 is_of(const struct wi_check_hold *hold, const struct wi_history_event *event)
 {
-    return hold->worker == event->worker && hold->epoch == event->epoch;
+    return hold->worker == event->worker && hold->epoch == event->epoch && !hold->dropped;
 }
 
 /*
@@ -29,7 +29,7 @@ i2_belief_exclusivity(
     const struct wi_check_worker *holder = wi_check_worker_of(checker, hold->worker);
     const struct wi_check_row *row = &shard->row;
 
-    if (holder != NULL && hold->worker != event->worker && !holder->gone &&
+    if (holder != NULL && hold->worker != event->worker && !hold->dropped && !holder->gone &&
         event->time_ns < hold->until_ns) {
         return wi_check_break(
             checker,
@@ -110,7 +110,7 @@ wi_check_drop_event(
         return false;
     }
     if (is_of(&shard->hold, event)) {
-        shard->hold.worker = 0;
+        shard->hold.dropped = true;
     }
     return true;
 }

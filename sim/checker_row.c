@@ -288,9 +288,9 @@ r12_leaders_term(struct wi_checker *checker, const struct wi_history_event *even
 }
 
 /*
- * G5, I12 planned moves are free: a release after shutdown_requested leaves a checkpoint at or
- * above everything that was processed under the epoch, unless the processor's own checkpoint()
- * failed.
+ * G5, I12 planned moves are free: a release after shutdown_requested and before the owner's
+ * deadline leaves a checkpoint at or above everything that was processed under the epoch, unless
+ * the processor's own checkpoint() failed.
  */
 static bool
 g5_free_move(
@@ -303,7 +303,8 @@ g5_free_move(
 
     if (!checker->settings.free_moves || event->operation != WI_OPERATION_RELEASE ||
         event->shard_end || consumer == NULL || !consumer->shut_down ||
-        consumer->checkpoint_failed || event->last >= consumer->position) {
+        consumer->checkpoint_failed || event->last >= consumer->position ||
+        event->time_ns >= shard->hold.until_ns) {
         return true;
     }
     return wi_check_break(

@@ -86,6 +86,7 @@ struct wi_check_hold {
     int64_t until_ns;
     uint64_t epoch;
     uint32_t worker; /* 0: nobody */
+    bool dropped;    /* it has stopped believing before that */
 };
 
 struct wi_check_row {
