@@ -16,8 +16,8 @@
  * Java KCL's table; else it compares the epoch, as in weir's (docs/lease-table.md).
  *
  * Faults: LOSS DUPLICATES CRASHES. Features: HANDOFF REVOKE. Sink: FENCED DEDUPE.
- * Naive: FROM_ANSWER STEAL FORCED RELEASE_LATE SAME_NAME BLIND_CHECKPOINT NO_EXPIRY, FAST without a longer
- * WAIT, no FENCED. Claims that are false without DEDUPE, or always: ONCE, ALONE.
+ * Naive: FROM_ANSWER STEAL FORCED RELEASE_LATE SAME_NAME BLIND_CHECKPOINT NO_EXPIRY, FAST without
+ * a longer WAIT, no FENCED. Claims that are false without DEDUPE, or always: ONCE, ALONE.
  * LIVE: faults may end for good; then the work must be done.
  */
 #ifndef RECORDS

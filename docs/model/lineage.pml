@@ -183,8 +183,8 @@ end:
     :: d_step { listed && removed == 0 && K == 1 -> listed = 0 } /* retention has passed */
     :: d_step { HAS_TERM(K) && (!has_list[K] || shows[K] != listed) ->
         has_list[K] = 1; shows[K] = listed } /* C15: anew in every term */
-    :: d_step { HAS_TERM(K) && has_list[K] && !shows[K] && !removed && s[0].finished && CHILDREN_MOVED ->
-        removed = 1 } /* C25, C40 */
+    :: d_step { HAS_TERM(K) && has_list[K] && !shows[K] && !removed && s[0].finished &&
+        CHILDREN_MOVED -> removed = 1 } /* C25, C40 */
     :: d_step { HAS_TERM(K) && has_list[K] && shows[K] && removed ->
         removed = 0; s[0].finished = 0; s[0].checkpoint = 0 } /* epoch floor: epochs go on */
     od

@@ -18,7 +18,8 @@
  * Naive: FENCE_LAST STALE_VERSION (a revocation leaves the ownership version alone) STALE_PICTURE
  * (a start counts from now) SECOND_LIFE ANY_EPOCH (an assignment does not compare it) NO_TERM
  * REVOKED_AT_ONCE SILENT_REVOKED (a revoked lease is placed because its owner is silent: no step
- * compares the heartbeat then) NO_GATE (a lease's own deadline is left out, the session's is thought enough).
+ * compares the heartbeat then) NO_GATE (a lease's own deadline is left out, the session's is
+ * thought enough).
  * Faults and features: CRASHES REVOKE RELEASE LEADERS (leadership moves).
  */
 #ifndef HOLD
@@ -346,8 +347,8 @@ active [2] proctype worker() {
 
 active [2] proctype coordinator() {
     do
-    :: d_step { w[ME].op == NOTHING && MAY_LEAD(ME) && !w[ME].fenced && !w[0].leads && !w[1].leads ->
-        w[ME].leads = 1 }
+    :: d_step { w[ME].op == NOTHING && MAY_LEAD(ME) && !w[ME].fenced && !w[0].leads &&
+        !w[1].leads -> w[ME].leads = 1 }
     :: d_step { w[ME].op == NOTHING && HAS_TERM(ME) && IS_PLACED(ME, ME) -> send_op(ME, JUDGE, ME) }
     :: d_step { w[ME].op == NOTHING && HAS_TERM(ME) && IS_PLACED(ME, 1 - ME) ->
         send_op(ME, JUDGE, 1 - ME) }

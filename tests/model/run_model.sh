@@ -45,10 +45,16 @@ explore() {
     for macro in $3; do
         macros+=("-D$macro")
     done
-    case $expected in
-    live | 'not live') search+=(-a "-m$depth_max") ;;
-    ends) compile+=(-DSAFETY -DBFS) ;;
-    *) # Ends are not looked at: in these models time goes on for ever.
+    # By breadth: the first error has the shortest trace. Ends are looked at only where a run has
+    # one; elsewhere time goes on for ever.
+    case $expected:$3 in
+    live:* | 'not live':*) search+=(-a "-m$depth_max") ;;
+    ends:*) compile+=(-DSAFETY -DBFS) ;;
+    *DEPTH=*) # No more than this deep, with hashes for states: enough where an error is to be found.
+        compile+=(-DSAFETY -DHC4 -DRANDOMIZE=1)
+        search+=(-E "-m${3##*DEPTH=}")
+        ;;
+    *)
         compile+=(-DSAFETY -DBFS)
         search+=(-E)
         ;;
