@@ -55,15 +55,13 @@ kind_of(const struct chaos_entry *entry)
     return entry->kind < sizeof kinds / sizeof *kinds ? kinds[entry->kind] : WI_HISTORY_KINDS;
 }
 
-/* The batch that each shard's owner was handed last: END says how much of it was done. */
 static void
 add_calls(const struct chaos_ledger *ledger, struct chaos_history *history)
 {
-    const struct chaos_entry **batches = chaos_zeroed(CHAOS_LEDGER_SHARDS, sizeof *batches);
-
     for (size_t i = 0; i < ledger->entry_count; i++) {
         const struct chaos_entry *entry = &ledger->entries[i];
-        const struct chaos_entry *batch = batches[entry->shard];
+        const struct chaos_entry *batch =
+            entry->kind == CHAOS_ENTRY_END ? chaos_ledger_batch(ledger, entry) : NULL;
         struct wi_history_event event = {
             .kind = kind_of(entry),
             .time_ns = entry->time_ns - ledger->begin_ns,
@@ -72,7 +70,6 @@ add_calls(const struct chaos_ledger *ledger, struct chaos_history *history)
             .epoch = entry->epoch};
 
         if (event.kind == WI_HISTORY_BEGIN) {
-            batches[entry->shard] = entry;
             event.first = entry[1].sequence;
             event.last = entry[entry->count].sequence;
             event.count = entry->count;
@@ -94,7 +91,6 @@ add_calls(const struct chaos_ledger *ledger, struct chaos_history *history)
             chaos_history_add(history, &event);
         }
     }
-    free(batches);
 }
 
 /* --- what can be read ------------------------------------------------------------------------ */

@@ -345,39 +345,10 @@ check_begin(struct pass *pass, const struct chaos_entry *batch)
     note_again(pass, batch, again);
 }
 
-/* The BEGIN that this END reports about, or NULL. */
-static const struct chaos_entry *
-begin_of(const struct pass *pass, const struct chaos_entry *end)
-{
-    const struct chaos_ledger *ledger = pass->ledger;
-    const struct chaos_entry *found = NULL;
-    size_t low = 0;
-    size_t high = (size_t)(end - ledger->entries);
-
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-
-        if (ledger->entries[middle].time_ns < end->begin_ns) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    for (const struct chaos_entry *e = ledger->entries + low;
-         e < end && e->time_ns == end->begin_ns;
-         e++) {
-        if (e->kind == CHAOS_ENTRY_BEGIN && e->worker == end->worker && e->shard == end->shard &&
-            e->order < end->order) {
-            found = e;
-        }
-    }
-    return found;
-}
-
 static void
 check_end(struct pass *pass, const struct chaos_entry *end)
 {
-    const struct chaos_entry *begin = begin_of(pass, end);
+    const struct chaos_entry *begin = chaos_ledger_batch(pass->ledger, end);
     struct shard_state *shard = &pass->shards[end->shard];
 
     if (begin == NULL || !is_of_batch(pass, begin)) {

@@ -242,6 +242,33 @@ chaos_ledger_seal(struct chaos_ledger *ledger)
     }
 }
 
+const struct chaos_entry *
+chaos_ledger_batch(const struct chaos_ledger *ledger, const struct chaos_entry *end)
+{
+    const struct chaos_entry *found = NULL;
+    size_t low = 0;
+    size_t high = (size_t)(end - ledger->entries);
+
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+
+        if (ledger->entries[middle].time_ns < end->begin_ns) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (const struct chaos_entry *e = ledger->entries + low;
+         e < end && e->time_ns == end->begin_ns;
+         e++) {
+        if (e->kind == CHAOS_ENTRY_BEGIN && e->worker == end->worker && e->shard == end->shard &&
+            e->order < end->order) {
+            found = e;
+        }
+    }
+    return found;
+}
+
 /* Entries between a batch and its end, at most: other shards' of the same worker, other workers'.
  */
 #define LOOK_BACK 200000U

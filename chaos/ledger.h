@@ -107,6 +107,10 @@ void chaos_ledger_incident(
 /** Nothing more is added: bring everything into the order of time. */
 void chaos_ledger_seal(struct chaos_ledger *ledger);
 
+/** Of a sealed one: the BEGIN that this END reports about, or NULL. */
+const struct chaos_entry *chaos_ledger_batch(
+    const struct chaos_ledger *ledger, const struct chaos_entry *end);
+
 /** Before it is sealed: every record that was acknowledged has been processed. */
 bool chaos_ledger_is_processed(const struct chaos_ledger *ledger);
 
