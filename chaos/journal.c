@@ -21,8 +21,10 @@ chaos_journal_append(int fd, const struct chaos_entry *entries, size_t count)
     do {
         written = write(fd, entries, size);
     } while (written < 0 && errno == EINTR);
-    if (written > 0 && written < (ssize_t)size && fstat(fd, &status) == 0) {
-        (void)ftruncate(fd, status.st_size - written); /* entries stay whole */
+    /* Entries stay whole, if the file system lets them. */
+    if (written > 0 && written < (ssize_t)size && fstat(fd, &status) == 0 &&
+        ftruncate(fd, status.st_size - written) != 0) {
+        return false;
     }
     return written == (ssize_t)size;
 }

@@ -59,7 +59,7 @@ struct chaos_picture {
     double rate_top;
     double lag_top;
     size_t bars; /**< drawn */
-    size_t agains;
+    size_t again_count;
     size_t gaps;
     size_t faults;
     size_t lost;

@@ -374,7 +374,7 @@ write_again(struct chaos_picture *picture)
     const struct chaos_verdict *verdict = picture->verdict;
     const int64_t least = threshold(verdict, 'a', verdict->again_count, CHAOS_AGAIN_MAX);
 
-    for (size_t i = 0; i < verdict->again_count && picture->agains < CHAOS_AGAIN_MAX; i++) {
+    for (size_t i = 0; i < verdict->again_count && picture->again_count < CHAOS_AGAIN_MAX; i++) {
         const struct chaos_again *again = &verdict->again[i];
 
         if ((int64_t)again->count < least) {
@@ -389,7 +389,7 @@ write_again(struct chaos_picture *picture)
             again->count,
             again->shard,
             again->worker);
-        picture->agains++;
+        picture->again_count++;
     }
 }
 

@@ -266,9 +266,9 @@ bool
 sim_campaign_run(const struct sim_campaign *campaign, struct weir_sim_statistics *ret_statistics)
 {
     struct pool *pool = calloc(1, sizeof *pool);
-    bool ok = pool != NULL;
+    bool ok = true;
 
-    if (!ok) {
+    if (pool == NULL) {
         return false;
     }
     *ret_statistics = (struct weir_sim_statistics){0};
