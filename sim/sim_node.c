@@ -66,6 +66,9 @@ wi_sim_nodes_init(struct wi_sim *sim)
     int64_t host_offset_ns =
         wi_sim_between(&sim->world, WI_SIM_RANDOM_NODES, 1, 1000000) * WI_SIM_NS_PER_MS;
 
+    if (drifts) {
+        wi_sim_count_fault(sim, WI_SIM_DRIFT);
+    }
     for (uint32_t i = 0; i < WI_SIM_SLOTS_MAX; i++) {
         struct wi_sim_node *node = &sim->nodes[i];
         int64_t rate = wi_sim_between(&sim->world, WI_SIM_RANDOM_NODES, -DRIFT_PPM, DRIFT_PPM);

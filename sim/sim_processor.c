@@ -91,6 +91,23 @@ apply_effects(
     }
 }
 
+static int64_t
+duration_ns(struct wi_sim *sim)
+{
+    int64_t slow_ms = wi_sim_log_between(
+        &sim->world, WI_SIM_RANDOM_PROCESSOR, 1, 3 * sim->plan.config.lease_duration_ms);
+    int64_t quick_us = wi_sim_log_between(&sim->world, WI_SIM_RANDOM_PROCESSOR, 2, 1000);
+
+    if (sim->processors.hang_until_ns > sim->world.now_ns) {
+        int64_t left_ns = sim->processors.hang_until_ns - sim->world.now_ns;
+
+        sim->processors.hang_until_ns = 0; /* one call hangs */
+        return left_ns;
+    }
+    return fault(sim, WI_SIM_SLOW_PROCESSOR) ? slow_ms * WI_SIM_NS_PER_MS
+                                             : quick_us * WI_SIM_NS_PER_US;
+}
+
 /* --- how a call ends ------------------------------------------------------------------------- */
 
 static void
@@ -199,23 +216,6 @@ halfway(struct wi_sim *sim, const struct wi_sim_event *at)
         (uint32_t)wi_sim_below(&sim->world, WI_SIM_RANDOM_PROCESSOR, (uint64_t)reach + 1));
 }
 
-static int64_t
-duration_ns(struct wi_sim *sim)
-{
-    int64_t slow_ms = wi_sim_log_between(
-        &sim->world, WI_SIM_RANDOM_PROCESSOR, 1, 3 * sim->plan.config.lease_duration_ms);
-    int64_t quick_us = wi_sim_log_between(&sim->world, WI_SIM_RANDOM_PROCESSOR, 2, 1000);
-
-    if (sim->processors.hang_until_ns > sim->world.now_ns) {
-        int64_t left_ns = sim->processors.hang_until_ns - sim->world.now_ns;
-
-        sim->processors.hang_until_ns = 0; /* one call hangs */
-        return left_ns;
-    }
-    return fault(sim, WI_SIM_SLOW_PROCESSOR) ? slow_ms * WI_SIM_NS_PER_MS
-                                             : quick_us * WI_SIM_NS_PER_US;
-}
-
 static void
 process(struct wi_sim *sim, const struct wi_sim_node *node, struct wi_sim_consumer *consumer)
 {
@@ -316,11 +316,7 @@ initialize(struct wi_sim *sim, const struct wi_sim_node *node, struct wi_sim_con
         wi_sim_tell(sim, &event);
         plant_fence(sim, node, consumer);
     }
-    end_after(
-        sim,
-        node,
-        consumer,
-        wi_sim_log_between(&sim->world, WI_SIM_RANDOM_PROCESSOR, 1, 1000) * WI_SIM_NS_PER_US);
+    end_after(sim, node, consumer, duration_ns(sim));
 }
 
 /* --- the processor's own checkpoint ---------------------------------------------------------- */
@@ -332,11 +328,7 @@ go_on(struct wi_sim *sim, const struct wi_sim_node *node, struct wi_sim_consumer
     if (consumer->result.type == WI_CONSUMER_PROCESSED) {
         process(sim, node, consumer);
     } else {
-        end_after(
-            sim,
-            node,
-            consumer,
-            wi_sim_log_between(&sim->world, WI_SIM_RANDOM_PROCESSOR, 1, 1000) * WI_SIM_NS_PER_US);
+        end_after(sim, node, consumer, duration_ns(sim));
     }
 }
 

@@ -168,7 +168,7 @@ wi_sim_count_coordinator_action(struct wi_sim *sim, enum wi_coordinator_action_t
 
 /* --- names ----------------------------------------------------------------------------------- */
 
-/* Reads never conflict, and no operation fails in every way: those that can are named. */
+/* Reads neither conflict nor need room. */
 static bool
 is_possible(size_t operation, size_t class)
 {
@@ -179,9 +179,7 @@ is_possible(size_t operation, size_t class)
         return true;
     case WEIR_CLASS_RESOURCE:
     case WEIR_CLASS_CONTENTION:
-        return operation != WI_SIM_LIST && operation != WI_SIM_GET_LEADER &&
-               !(class == WEIR_CLASS_CONTENTION &&
-                 (operation == WI_SIM_CHECKPOINT || operation == WI_SIM_RELEASE));
+        return operation != WI_SIM_LIST && operation != WI_SIM_GET_LEADER;
     default:
         return false;
     }

@@ -222,6 +222,7 @@ carry_out(struct wi_sim *sim, struct wi_sim_request *request)
     }
     if (is_unknown) {
         request->error = WEIR_EIO;
+        wi_sim_count_operation(sim, request->operation, WEIR_EIO);
     }
     if (wi_sim_store_version(sim) != version) {
         wi_sim_nodes_hint(sim);

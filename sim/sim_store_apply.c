@@ -112,6 +112,7 @@ tell_items(struct wi_sim *sim, const struct wi_sim_request *request)
     for (size_t i = 0; i < request->count; i++) {
         const struct wi_sim_item *item = &request->items[i];
 
+        wi_sim_count_operation(sim, request->operation, item->result);
         if (item->result != WEIR_OK) {
             tell_refusal(sim, request, item);
         } else if (request->operation != WI_SIM_RENEW) {
