@@ -133,6 +133,10 @@ take_entries(struct chaos_tail *tail, struct chaos_ledger *ledger)
 
     while (tail->rest_length - taken >= sizeof entry) {
         memcpy(&entry, tail->rest + taken, sizeof entry);
+        if (entry.kind == CHAOS_ENTRY_BEGIN && entry.count < CHUNK / sizeof entry - 1 &&
+            (tail->rest_length - taken) / sizeof entry < entry.count + 1) {
+            break; /* its writer is not through: the records of a batch stand together */
+        }
         entry.order = tail->order++;
         chaos_ledger_add(ledger, &entry);
         taken += sizeof entry;
