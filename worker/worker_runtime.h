@@ -130,6 +130,9 @@ struct weir_worker {
     atomic_bool flush_hint;     /* from processor threads */
     atomic_bool stream_deleted; /* from the stream watcher */
     atomic_bool watchers_stop;
+    uint32_t stream_word_seen; /* where the watchers begin */
+    uint64_t stream_version_seen;
+    uint32_t table_version_seen;
     pthread_t stream_watcher;
     pthread_t table_watcher;
     bool watchers_running;

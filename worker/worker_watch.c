@@ -90,8 +90,8 @@ stream_watcher_main(void *argument)
     struct wake_context context = {.stream = worker->stream};
     struct weir_mono next_look = {0};
     bool is_changed = true;
-    uint32_t seen = wi_stream_wake_word(worker->stream);
-    uint64_t version = weir_stream_version(worker->stream);
+    uint32_t seen = worker->stream_word_seen;
+    uint64_t version = worker->stream_version_seen;
 
     while (!atomic_load(&worker->watchers_stop)) {
         uint32_t word = wi_stream_wait_word(worker->stream, seen, WI_LOST_WAKE_MS);
@@ -116,7 +116,7 @@ table_watcher_main(void *argument)
 {
     struct weir_worker *worker = argument;
     const struct wi_lease_store *store = worker->store;
-    uint32_t seen = store->ops->version(store->store);
+    uint32_t seen = worker->table_version_seen;
 
     while (!atomic_load(&worker->watchers_stop)) {
         uint32_t version = store->ops->wait(store->store, seen, WI_LOST_WAKE_MS);
@@ -137,6 +137,11 @@ wi_worker_watch_start(struct weir_worker *worker)
     if (worker->watched == NULL) {
         return WEIR_ENOMEM;
     }
+    /* Not by the threads themselves: one that begins after the first read of the table, or the
+     * first fetch, would never tell of a change between that and its begin. */
+    worker->stream_word_seen = wi_stream_wake_word(worker->stream);
+    worker->stream_version_seen = weir_stream_version(worker->stream);
+    worker->table_version_seen = worker->store->ops->version(worker->store->store);
     if (pthread_create(&worker->stream_watcher, NULL, stream_watcher_main, worker) != 0) {
         return WEIR_ELIMIT;
     }
