@@ -13,7 +13,7 @@
 # File names stand relative to the folder or to the repository.
 
 # A named file or target that does not exist: WARNING leaves it out, FATAL_ERROR stops.
-set(WEIR_IF_MISSING WARNING)
+set(WEIR_IF_MISSING FATAL_ERROR)
 
 # Every target compiles against the public headers and against "module/file.h".
 include_directories(${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
