@@ -1,5 +1,6 @@
 #include "chaos/base.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
 

@@ -1,5 +1,6 @@
 #include "chaos/fault.h"
 
+#include <stdint.h>
 #include <string.h>
 
 static const struct chaos_fault_info infos[CHAOS_FAULT_KINDS] = {

@@ -1,6 +1,5 @@
 #include "chaos/history.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -166,21 +165,21 @@ add_puts(const struct chaos_ledger *ledger, struct chaos_history *history)
 static void
 add_shards(const struct chaos_ledger *ledger, struct chaos_history *history)
 {
-    int64_t *first_ns = chaos_zeroed(CHAOS_LEDGER_SHARDS, sizeof *first_ns);
+    int64_t *first_ns = chaos_zeroed(CHAOS_LEDGER_SHARDS + 1, sizeof *first_ns);
 
     for (size_t i = 0; i < history->count; i++) {
         const struct wi_history_event *event = &history->events[i];
-        int64_t *first = event->shard == 0 ? NULL : &first_ns[event->shard - 1];
+        const size_t place = event->shard; /* 0: of none */
 
-        if (first != NULL && (*first == 0 || event->time_ns < *first)) {
-            *first = event->time_ns;
+        if (first_ns[place] == 0 || event->time_ns < first_ns[place]) {
+            first_ns[place] = event->time_ns;
         }
     }
     for (size_t i = 0; i < ledger->shard_count; i++) {
         const struct chaos_shard *shard = &ledger->shards[i];
         const bool first = shard->parents[0] == CHAOS_NONE;
         const int64_t seen_ns = shard->seen_ns - ledger->begin_ns;
-        const int64_t used_ns = first_ns[shard->number];
+        const int64_t used_ns = first_ns[SHARD(shard->number)];
         const struct wi_history_event event = {
             .kind = WI_HISTORY_SHARD,
             .time_ns = first ? 0 : (used_ns != 0 && used_ns < seen_ns ? used_ns : seen_ns),
@@ -267,13 +266,15 @@ add_ends(const struct chaos_ledger *ledger, struct chaos_history *history)
 static int
 rank_of(enum wi_history_kind kind)
 {
-    return kind == WI_HISTORY_SHARD    ? 0
-           : kind == WI_HISTORY_WORKER ? 1
-           : kind == WI_HISTORY_FAULT  ? 2
-           : kind == WI_HISTORY_PUT    ? 3
-           : kind == WI_HISTORY_GONE   ? 5
-           : kind == WI_HISTORY_HEALED ? 6
-                                       : 4;
+    static const int ranks[WI_HISTORY_KINDS] = {
+        [WI_HISTORY_SHARD] = -5,
+        [WI_HISTORY_WORKER] = -4,
+        [WI_HISTORY_FAULT] = -3,
+        [WI_HISTORY_PUT] = -2,
+        [WI_HISTORY_GONE] = 1,
+        [WI_HISTORY_HEALED] = 2};
+
+    return ranks[kind];
 }
 
 struct sortable {

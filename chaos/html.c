@@ -1,6 +1,7 @@
 #include "chaos/html.h"
 
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 
 void

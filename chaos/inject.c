@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/types.h>
+
+#include <weir/version.h>
 
 #include "chaos/base.h"
 #include "chaos/control.h"

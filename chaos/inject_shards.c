@@ -109,7 +109,7 @@ chaos_reshard(
             open[count++] = &description.shards[i];
         }
     }
-    if (description.shard_count + open_most(run) * 2 >= CHAOS_LEDGER_SHARDS || count == 0) {
+    if (description.shard_count + (size_t)open_most(run) * 2 >= CHAOS_LEDGER_SHARDS || count == 0) {
         done = false;
     } else if (kind == CHAOS_FAULT_SCALE) {
         done = scale(run, count, &random, text);

@@ -2,6 +2,7 @@
 #include "chaos/judge.h"
 
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* Who had which shard when, how long nobody had, and whether that was too long. */
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 

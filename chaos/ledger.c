@@ -1,11 +1,14 @@
 #include "chaos/ledger.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "chaos/base.h"
+#include "chaos/fault.h"
+#include "chaos/journal.h"
 
 /* An index beyond this is no record of a run: some other program wrote it. */
 #define PUTS_MAX ((size_t)1 << 31)

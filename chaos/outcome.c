@@ -8,12 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chaos/base.h"
 #include "chaos/chaos.h"
 #include "chaos/fault.h"
 #include "chaos/judge.h"
 #include "chaos/ledger.h"
-#include "chaos/place.h"
 #include "chaos/run.h"
 
 #define SEED_SIZE 32

@@ -15,6 +15,7 @@
 #include "chaos/base.h"
 #include "chaos/chaos.h"
 #include "chaos/control.h"
+#include "chaos/fault.h"
 #include "chaos/ledger.h"
 #include "chaos/place.h"
 #include "chaos/run.h"

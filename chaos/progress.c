@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "chaos/base.h"
+#include "chaos/ledger.h"
 #include "chaos/run.h"
 
 #define TERMINAL_NS (CHAOS_NS_PER_S / 5)

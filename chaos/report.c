@@ -7,7 +7,7 @@
 
 #include "chaos/assets.h"
 #include "chaos/base.h"
-#include "chaos/fault.h"
+#include "chaos/chaos.h"
 #include "chaos/html.h"
 #include "chaos/judge.h"
 #include "chaos/ledger.h"

@@ -2,7 +2,6 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "chaos/base.h"
 #include "chaos/html.h"
 #include "chaos/judge.h"
 #include "chaos/ledger.h"

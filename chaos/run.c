@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <weir/error.h>
@@ -20,8 +21,6 @@
 #include "chaos/chaos.h"
 #include "chaos/control.h"
 #include "chaos/fault.h"
-#include "chaos/journal.h"
-#include "chaos/judge.h"
 #include "chaos/ledger.h"
 #include "chaos/outcome.h"
 #include "chaos/place.h"

@@ -1,8 +1,11 @@
 #include "chaos/schedule.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "chaos/base.h"
+#include "chaos/fault.h"
 
 /* All kinds once, in random order. Returns how many. */
 static size_t

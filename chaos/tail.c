@@ -3,14 +3,19 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <weir/error.h>
 #include <weir/types.h>
 
 #include "chaos/base.h"
+#include "chaos/journal.h"
+#include "chaos/ledger.h"
 
 #define CHUNK ((size_t)1 << 18)
 /* Numbers of JSON are exact up to here. */
@@ -98,8 +103,8 @@ take_line(struct chaos_tail *tail, struct chaos_ledger *ledger, const char *line
     entry.worker = tail->worker;
     entry.time_ns = chaos_now_ns();
     entry.begin_ns = entry.time_ns;
-    for (uint16_t kind = CHAOS_ENTRY_BEGIN; kind <= CHAOS_ENTRY_END; kind++) {
-        entry.kind = kind;
+    for (unsigned kind = CHAOS_ENTRY_BEGIN; kind <= CHAOS_ENTRY_END; kind++) {
+        entry.kind = (uint16_t)kind;
         entry.order = tail->order++;
         chaos_ledger_add(ledger, &entry);
     }

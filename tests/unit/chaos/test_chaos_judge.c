@@ -1,5 +1,6 @@
 /* A verdict that cannot be "fail" is worth nothing: each violation is planted once. Times are
  * milliseconds; worker 1 has the shard first, worker 2 takes it over. */
+#include <stdint.h>
 #include <string.h>
 
 #include "chaos/base.h"

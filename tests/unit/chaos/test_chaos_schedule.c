@@ -1,4 +1,5 @@
 /* The schedule of chaos: a pure function of the seed. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 

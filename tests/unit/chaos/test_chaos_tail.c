@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "chaos/journal.h"
-#include "chaos/ledger.h"
 #include "chaos/tail.h"
 #include "tests/support/weir_test.h"
 
