@@ -36,7 +36,7 @@
   function ticks() {
     const by = step(to - from);
     for (const old of axis.querySelectorAll('.tick')) { old.remove(); }
-    for (let time = Math.ceil(from / by) * by; time <= to; time += by) {
+    for (let time = Math.ceil(from / by) * by; time <= from + (to - from) * 0.97; time += by) {
       const tick = document.createElement('span');
       tick.className = 'tick';
       tick.textContent = +(time / 1000).toFixed(3) + ' s';

@@ -184,7 +184,7 @@ write_bins(FILE *out, const size_t *bins, size_t most)
         if (i % 2 == 1) {
             (void)fprintf(out, "<text x=\"%zu\" y=\"%d\">", x + BIN_WIDTH - 2, BASE + 14);
             (void)fprintf(
-                out, end < 1000 ? "%g</text>\n" : "%gk</text>\n", end < 1000 ? end : end / 1000);
+                out, end < 1000 ? "%g</text>\n" : "%.0fk</text>\n", end < 1000 ? end : end / 1000);
         }
         end *= 2;
     }

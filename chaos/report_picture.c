@@ -15,6 +15,8 @@
 #include "chaos/picture.h"
 
 #define TICKS_MAX 12
+/* At the right edge there is no room for a word. */
+#define TICKS_PART 0.97
 /* Width that the picture probably has: a script corrects what depends on it. */
 #define WIDTH_GUESS 1150.0
 /* A shard's number is written where there is room for it. */
@@ -475,7 +477,7 @@ write_axis(const struct chaos_picture *picture)
 {
     const double step = tick_ms(picture->length_ms);
 
-    for (int i = 0; i * step <= picture->length_ms; i++) {
+    for (int i = 0; i * step <= picture->length_ms * TICKS_PART; i++) {
         (void)fprintf(
             picture->out,
             "<span class=\"tick\" data-t=\"%.1f\" style=\"left:%.3f%%\">%g s</span>\n",
