@@ -9,7 +9,8 @@
 #   weir_script_test(NAME COMMAND word ... [test options])
 #   weir_fuzz(NAME CORPUS folder SOURCES a.c ... [DEPENDS target ...])
 #
-# Test options: [LABELS l ...] [TIMEOUT s] [ENVIRONMENT V=x ...] [SERIAL: alone on the machine].
+# Test options: [LABELS l ...] [TIMEOUT s] [ENVIRONMENT V=x ...] [SERIAL: alone on the machine;
+# label `alone`].
 # File names stand relative to the folder or to the repository.
 
 # A named file or target that does not exist: WARNING leaves it out, FATAL_ERROR stops.
@@ -173,12 +174,15 @@ function(weir_missing_targets ret)
     set(${ret} ${missing} PARENT_SCOPE)
 endfunction()
 
-# What all tests share: labels (the folder below tests/ is one), time limit, environment.
+# What all tests share: labels (the folder below tests/ is one, `alone` another), time limit, environment.
 function(weir_test_properties name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL" "TIMEOUT" "LABELS;ENVIRONMENT")
     file(RELATIVE_PATH place ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
     if(place MATCHES "^tests/([a-z]+)")
         list(APPEND arg_LABELS ${CMAKE_MATCH_1})
+    endif()
+    if(arg_SERIAL)
+        list(APPEND arg_LABELS alone)
     endif()
     list(REMOVE_DUPLICATES arg_LABELS)
     if(NOT arg_TIMEOUT)
