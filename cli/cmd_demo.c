@@ -30,6 +30,10 @@
 #define LEASE_DURATION_MAX     10000
 #define SHARDS                 4
 #define DATA_DEFAULT           "./weir-data"
+/* For the size of the demo's own files. */
+#define RUN_SECONDS      45
+#define RECORD_BYTES     512
+#define FOLDER_BYTES_MIN ((uint64_t)32 << 20)
 
 enum {
     PACKAGES,
@@ -102,15 +106,19 @@ static int
 prepare(struct demo *demo)
 {
     struct weir_stream_create_options create = WEIR_STREAM_CREATE_OPTIONS_INIT;
+    struct weir_stream_options open = WEIR_STREAM_OPTIONS_INIT;
     struct demo_sink sink = {.mdb = NULL};
     struct weir_detail detail = {""};
     enum weir_error error;
 
     create.shards = SHARDS;
+    /* Nobody pulls the plug here, and some hundred syncs per second for puts would make the lease
+     * table, which does sync, wait for its turn. */
+    open.durability = WEIR_DURABILITY_NONE;
     error = weir_stream_create(demo->env, demo->files.data, DEMO_STREAM, &create, &detail);
     if (error == WEIR_OK) {
         error = weir_stream_open(
-            demo->env, demo->files.data, DEMO_STREAM, NULL, &demo->stream, &detail);
+            demo->env, demo->files.data, DEMO_STREAM, &open, &demo->stream, &detail);
     }
     if (error != WEIR_OK) {
         return cli_fail_error(error, &detail, "demo: stream");
@@ -152,6 +160,15 @@ tell_beginning(struct demo *demo)
         (unsigned long long)demo->settings.rate);
 }
 
+/* What sink and journals may grow to: a record takes less than this in all of them together. */
+static uint64_t
+folder_bytes(const struct demo *demo)
+{
+    const uint64_t records = demo->settings.rate * RUN_SECONDS + demo->index.count;
+
+    return FOLDER_BYTES_MIN + records * RECORD_BYTES;
+}
+
 /* Everything between the first file and the last. */
 static int
 play(struct demo *demo)
@@ -159,7 +176,7 @@ play(struct demo *demo)
     int status = demo_packages_load(&demo->index, demo->settings.packages);
 
     if (status == CLI_OK && !cli_stopped()) {
-        status = demo_files_make(&demo->files, demo->settings.data);
+        status = demo_files_make(&demo->files, demo->settings.data, folder_bytes(demo));
     }
     if (status == CLI_OK && !cli_stopped()) {
         status = prepare(demo);
@@ -194,7 +211,9 @@ clean_up(struct demo *demo, bool keep)
     demo_history_free(&demo->history);
     demo_board_close(demo->board);
     demo_packages_free(&demo->index);
-    if (!keep) {
+    if (keep) {
+        demo_files_keep(&demo->files);
+    } else {
         demo_files_remove(&demo->files);
     }
 }

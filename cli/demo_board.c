@@ -20,7 +20,7 @@ demo_board_open(const char *directory, bool create)
     if (fd < 0) {
         return NULL;
     }
-    if (!create || ftruncate(fd, (off_t)sizeof(struct demo_board)) == 0) {
+    if (!create || posix_fallocate(fd, 0, (off_t)sizeof(struct demo_board)) == 0) {
         memory =
             mmap(NULL, sizeof(struct demo_board), PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)0);
     }

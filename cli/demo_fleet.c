@@ -11,11 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/demo_files.h"
 #include "cli/demo_journal.h"
 #include "cli/demo_worker.h"
 
-#define SELF      "/proc/self/exe"
-#define PATH_SIZE 4096
+#define SELF "/proc/self/exe"
 /* Room for a number as text. */
 #define NUMBER_SIZE 32
 
@@ -37,20 +37,25 @@ become_worker(pid_t parent, const char *log_path, char *const *argv)
         (void)close(log);
         (void)execv(SELF, argv);
     }
-    _exit(127);
 }
 
-int
-demo_fleet_start(struct demo_fleet *fleet, const char *data_directory, int64_t lease_duration_ms)
-{
-    char data[PATH_SIZE];
-    char log_path[PATH_SIZE];
+/* The words behind `weir demo` that make a worker of the process. */
+struct worker_words {
+    char data[DEMO_PATH_SIZE];
+    char folder[DEMO_PATH_SIZE];
     char number[NUMBER_SIZE];
     char duration[NUMBER_SIZE];
+};
+
+/* The child's side of demo_fleet_start(). */
+static void
+run_worker(pid_t parent, struct worker_words *words)
+{
     char program[] = "weir";
     char demo[] = "demo";
     char word[] = DEMO_WORKER_WORD;
     char data_option[] = "--data";
+    char folder_option[] = "--folder";
     char number_option[] = "--number";
     char duration_option[] = "--lease-duration";
     char *argv[] = {
@@ -58,37 +63,49 @@ demo_fleet_start(struct demo_fleet *fleet, const char *data_directory, int64_t l
         demo,
         word,
         data_option,
-        data,
+        words->data,
+        folder_option,
+        words->folder,
         number_option,
-        number,
+        words->number,
         duration_option,
-        duration,
+        words->duration,
         NULL};
+    char log_path[DEMO_PATH_SIZE];
+    const int length =
+        snprintf(log_path, sizeof log_path, "%s/worker-%s.log", words->folder, words->number);
+
+    if (length > 0 && (size_t)length < sizeof log_path) {
+        become_worker(parent, log_path, argv);
+    }
+    _exit(127);
+}
+
+int
+demo_fleet_start(
+    struct demo_fleet *fleet, const struct demo_files *files, int64_t lease_duration_ms)
+{
     struct demo_member *member = &fleet->members[fleet->count];
     const pid_t parent = getpid();
-    int length;
+    struct worker_words words;
     pid_t pid;
 
     if (fleet->count == DEMO_WORKERS_MAX) {
         return EAGAIN;
     }
-    (void)snprintf(data, sizeof data, "%s", data_directory);
-    (void)snprintf(number, sizeof number, "%u", (unsigned)fleet->count + 1);
-    (void)snprintf(duration, sizeof duration, "%lldms", (long long)lease_duration_ms);
-    length = snprintf(
-        log_path, sizeof log_path, "%s/%s/worker-%s.log", data_directory, DEMO_FOLDER, number);
-    if (length < 0 || (size_t)length >= sizeof log_path) {
-        return ENAMETOOLONG;
-    }
+    memcpy(words.data, files->data, sizeof words.data);
+    memcpy(words.folder, files->folder, sizeof words.folder);
+    (void)snprintf(words.number, sizeof words.number, "%u", (unsigned)fleet->count + 1);
+    (void)snprintf(words.duration, sizeof words.duration, "%lldms", (long long)lease_duration_ms);
     pid = fork();
     if (pid < 0) {
         return errno;
     }
     if (pid == 0) {
-        become_worker(parent, log_path, argv);
+        run_worker(parent, &words);
     }
     *member = (struct demo_member){.pid = pid, .state = DEMO_MEMBER_RUNNING};
-    (void)snprintf(member->id, sizeof member->id, "worker-%s", number);
+    (void)snprintf(member->id, sizeof member->id, "worker-%s", words.number);
     fleet->count++;
     return 0;
 }

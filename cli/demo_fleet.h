@@ -9,6 +9,7 @@
 
 #include <weir/types.h>
 
+#include "cli/demo_files.h"
 #include "cli/demo_journal.h"
 
 /** What a process does. */
@@ -39,7 +40,7 @@ struct demo_fleet {
  * @return 0, or an errno value
  */
 int demo_fleet_start(
-    struct demo_fleet *fleet, const char *data_directory, int64_t lease_duration_ms);
+    struct demo_fleet *fleet, const struct demo_files *files, int64_t lease_duration_ms);
 
 /** Send a signal to a member that has not ended. SIGKILL and SIGTERM: it may end now. */
 void demo_fleet_signal(struct demo_member *member, int signal_number);

@@ -37,7 +37,7 @@ start_worker(struct demo *demo)
 {
     char text[ERRNO_TEXT];
     const int error =
-        demo_fleet_start(&demo->fleet, demo->files.data, demo->settings.lease_duration_ms);
+        demo_fleet_start(&demo->fleet, &demo->files, demo->settings.lease_duration_ms);
 
     if (error != 0) {
         return demo_break(

@@ -1,5 +1,6 @@
 #include "cli/demo_table.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include <weir/app.h>

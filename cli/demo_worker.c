@@ -24,7 +24,6 @@
 #include "cli/demo_payload.h"
 #include "cli/demo_sink.h"
 
-#define PATH_SIZE    4096
 #define ERRNO_TEXT   128
 #define NS_PER_MS    INT64_C(1000000)
 #define DURATION_MAX 64
@@ -263,8 +262,7 @@ destroy(void *context, void *state)
 }
 
 static int
-run_worker(
-    const struct cli *cli, struct demo_worker *worker, const struct weir_worker_options *options)
+run_worker(struct demo_worker *worker, const struct weir_worker_options *options)
 {
     const struct weir_processor processor = {
         .struct_size = sizeof processor,
@@ -279,7 +277,6 @@ run_worker(
     struct weir_detail detail = {""};
     enum weir_error error = weir_worker_new(worker->env, options, &processor, &handle, &detail);
 
-    (void)cli;
     if (error == WEIR_OK) {
         error = weir_worker_run(handle, &detail);
         weir_worker_free(handle);
@@ -289,15 +286,13 @@ run_worker(
 
 /* Open what the processes share, run, close. */
 static int
-run(const struct cli *cli, struct demo_worker *worker, const struct weir_worker_options *options)
+run(const char *folder, struct demo_worker *worker, const struct weir_worker_options *options)
 {
-    char folder[PATH_SIZE];
     char text[ERRNO_TEXT];
     struct demo_board *board = NULL;
     enum weir_error error;
     int status;
 
-    (void)snprintf(folder, sizeof folder, "%s/%s", cli->data, DEMO_FOLDER);
     worker->journal = demo_journal_create(folder, worker->number);
     if (worker->journal >= 0) {
         board = demo_board_open(folder, false);
@@ -313,7 +308,7 @@ run(const struct cli *cli, struct demo_worker *worker, const struct weir_worker_
         status = cli_fail_error(error, NULL, "demo worker: sink");
         goto out;
     }
-    status = run_worker(cli, worker, options);
+    status = run_worker(worker, options);
 out:
     demo_sink_close(&worker->sink);
     demo_board_close(board);
@@ -325,12 +320,14 @@ out:
 
 enum {
     NUMBER,
+    FOLDER,
     LEASE_DURATION,
     OPTION_COUNT
 };
 
 static const struct cli_option worker_options[OPTION_COUNT] = {
     [NUMBER] = {"number", CLI_VALUE, "N", "which worker of the demo this is, from 1"},
+    [FOLDER] = {"folder", CLI_VALUE, "DIR", "where sink, board and journals are"},
     [LEASE_DURATION] = {"lease-duration", CLI_VALUE, "TIME", "as `weir worker`"},
 };
 
@@ -360,6 +357,9 @@ demo_worker_run(int argc, char **argv, struct cli *cli)
         number == 0) {
         return cli_usage(worker_command.name, "--number is missing or not 1 to 8");
     }
+    if (a.value[FOLDER] == NULL) {
+        return cli_usage(worker_command.name, "--folder is missing");
+    }
     if (a.value[LEASE_DURATION] != NULL &&
         !cli_parse_duration(a.value[LEASE_DURATION], &options.lease_duration_ms)) {
         return cli_usage(worker_command.name, "--lease-duration is no time");
@@ -375,5 +375,5 @@ demo_worker_run(int argc, char **argv, struct cli *cli)
     options.batch_records_max = DEMO_BATCH_MAX;
     options.checkpoint_interval_ms = CHECKPOINT_INTERVAL_MS;
     options.shard_sync_interval_ms = SHARD_SYNC_MS;
-    return run(cli, &worker, &options);
+    return run(a.value[FOLDER], &worker, &options);
 }

@@ -7,7 +7,7 @@
 /** Names that all processes of a run agree on. */
 #define DEMO_APPLICATION "demo"
 #define DEMO_STREAM      "packages"
-/** Folder of the demo's own files, inside the data directory. */
+/** Folder of the demo's own files when it is inside the data directory. */
 #define DEMO_FOLDER "demo"
 /** The word behind `weir demo` that makes a worker of the process. */
 #define DEMO_WORKER_WORD "worker"
