@@ -205,7 +205,8 @@ set(WEIR_TEST_ENVIRONMENT
     "WEIR_BUILD_DIR=${PROJECT_BINARY_DIR}"
     "ASAN_OPTIONS=detect_leaks=1:abort_on_error=0"
     "UBSAN_OPTIONS=print_stacktrace=1"
-    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1"
+    "GCOV_ERROR_FILE=/dev/null")
 
 # The test options among the caller's arguments, as weir_test_properties takes them.
 macro(weir_test_options ret)
