@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <weir/env.h>
 #include <weir/error.h>
 #include <weir/sim.h>
 #include <weir/types.h>

@@ -3,14 +3,18 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/poll.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <weir/env.h>
 #include <weir/error.h>
+#include <weir/sim.h>
 
 /* What a child tells its parent; small enough for one atomic write to a pipe. */
 enum message_type {

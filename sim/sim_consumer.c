@@ -4,16 +4,17 @@
 #include <stdint.h>
 #include <string.h>
 
-#include <weir/types.h>
+#include <weir/env.h>
 
 #include "core/check.h"
 #include "core/memory.h"
-#include "core/mono.h"
 #include "core/str.h"
+#include "lease/lease.h"
 #include "sim/history.h"
 #include "sim/sim.h"
 #include "sim/sim_node.h"
 #include "sim/sim_stream.h"
+#include "sim/sim_world.h"
 #include "worker/lease_renewer.h"
 #include "worker/shard_consumer.h"
 

@@ -23,8 +23,8 @@
 #include "worker/shard_consumer.h"
 
 /* A request to the stream that is lost is given up after so long. */
-#define STREAM_TIMEOUT_MS 500
-#define STREAM_LATE_MS    2000
+#define STREAM_TIMEOUT_US INT64_C(500000)
+#define STREAM_LATE_US    INT64_C(2000000)
 
 /* --- fetch ----------------------------------------------------------------------------------- */
 
@@ -132,7 +132,7 @@ fetch(struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_consumer *cons
 {
     bool is_late = fault(sim, WI_SIM_STREAM_LATE);
     int64_t after_us =
-        is_late ? wi_sim_log_between(&sim->world, WI_SIM_RANDOM_STREAM, 1000, STREAM_LATE_MS * 1000)
+        is_late ? wi_sim_log_between(&sim->world, WI_SIM_RANDOM_STREAM, 1000, STREAM_LATE_US)
                 : wi_sim_log_between(&sim->world, WI_SIM_RANDOM_STREAM, 10, 1000);
 
     wi_sim_consumer_give_back(node, consumer);
@@ -142,7 +142,7 @@ fetch(struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_consumer *cons
         return;
     }
     if ((node->cuts & WI_SIM_CUT_OFF_STREAM) != 0) {
-        after_us = STREAM_TIMEOUT_MS * 1000;
+        after_us = STREAM_TIMEOUT_US;
     }
     wi_sim_node_post(sim, node, after_us * WI_SIM_NS_PER_US, fetched, consumer->id);
 }

@@ -6,6 +6,7 @@
 #include <weir/types.h>
 
 #include "core/check.h"
+#include "sim/sim_world.h"
 
 /* A duration for incidents is drawn up to so many lease durations. */
 #define LONGEST_IN_D 4

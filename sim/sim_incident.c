@@ -1,8 +1,8 @@
 /* Incidents: how each begins and ends. */
+#include <stddef.h>
 #include <stdint.h>
 
 #include <weir/error.h>
-#include <weir/types.h>
 
 #include "sim/history.h"
 #include "sim/sim.h"

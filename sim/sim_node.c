@@ -4,16 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/env.h>
 #include <weir/error.h>
-#include <weir/types.h>
 
-#include "coordinator/coordinator_step.h"
-#include "core/check.h"
-#include "core/memory.h"
 #include "core/mono.h"
-#include "sim/history.h"
 #include "sim/sim.h"
 #include "sim/sim_consumer.h"
+#include "sim/sim_fault.h"
 #include "sim/sim_store.h"
 #include "sim/sim_world.h"
 #include "worker/lease_renewer.h"

@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <weir/env.h>
 #include <weir/error.h>
 #include <weir/types.h>
 
@@ -10,7 +11,7 @@
 #include "core/memory.h"
 #include "core/mono.h"
 #include "core/str.h"
-#include "lease/lease.h"
+#include "lease/lease_store.h"
 #include "sim/sim.h"
 #include "sim/sim_fault.h"
 #include "sim/sim_node.h"

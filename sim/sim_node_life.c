@@ -3,19 +3,26 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/env.h>
 #include <weir/error.h>
 #include <weir/types.h>
 
 #include "coordinator/coordinator_step.h"
 #include "core/check.h"
 #include "core/memory.h"
-#include "core/mono.h"
+#include "lease/lease.h"
+#include "lease/lease_store.h"
 #include "sim/history.h"
 #include "sim/sim.h"
 #include "sim/sim_consumer.h"
+#include "sim/sim_fault.h"
+#include "sim/sim_node.h"
 #include "sim/sim_store.h"
 #include "sim/sim_world.h"
+#include "worker/fetch_budget.h"
 #include "worker/lease_renewer.h"
+#include "worker/past_leases.h"
+#include "worker/shard_consumer.h"
 
 /* As in worker/worker_runtime.[ch]. */
 #define IDLE_POLL_MS     60000

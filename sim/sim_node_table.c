@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <weir/env.h>
 #include <weir/error.h>
 #include <weir/types.h>
 
@@ -15,6 +16,7 @@
 #include "sim/sim_consumer.h"
 #include "sim/sim_node.h"
 #include "sim/sim_store.h"
+#include "sim/sim_world.h"
 #include "worker/checkpoint_tracker.h"
 #include "worker/lease_renewer.h"
 #include "worker/past_leases.h"

@@ -1,4 +1,5 @@
 /* Which faults a failure needs: leave out what can be left out. */
+#include <stddef.h>
 #include <stdint.h>
 
 #include <weir/sim.h>

@@ -14,6 +14,7 @@
 #include "sim/sim.h"
 #include "sim/sim_store.h"
 #include "sim/sim_stream.h"
+#include "sim/sim_world.h"
 
 #define ITEMS_MAX 256U
 

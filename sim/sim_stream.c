@@ -13,6 +13,7 @@
 #include "sim/history.h"
 #include "sim/sim.h"
 #include "sim/sim_node.h"
+#include "sim/sim_world.h"
 
 /* Sequence numbers begin here: the place before the first one is a number, too. */
 #define SEQUENCE_FIRST 1000U

@@ -15,6 +15,8 @@
 #include "sim/history_text.h"
 #include "sim/sim.h"
 #include "sim/sim_fault.h"
+#include "sim/sim_stream.h"
+#include "sim/sim_world.h"
 
 #define LINE_SIZE  512
 #define HASH_PRIME UINT64_C(0x100000001b3)

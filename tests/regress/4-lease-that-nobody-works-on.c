@@ -2,7 +2,6 @@
  * because its row could not be read for a while; the session lived on, so the row stayed as it was
  * and nobody else took it. The worker then looked at the leader's row only, since the hint had not
  * changed, and nobody worked on the shard for ever. */
-#include <weir/types.h>
 
 #include "lease/lease.h"
 #include "tests/support/weir_test.h"

@@ -1,6 +1,7 @@
 /* `weir sim --seed 224`: retention took a closed shard as a whole before its worker had read it to
  * the end. The fetch was refused with WEIR_ENOTFOUND and retried for ever; the shard never ended,
  * and its children, with records that were still there, were never read. */
+#include <stddef.h>
 #include <stdint.h>
 
 #include <weir/env.h>

@@ -1,11 +1,13 @@
 /* `weir sim --seed 686`: an application at LATEST, one shard, whose row could not be read for a
  * while. The shard was split; the leader saw no lease for the parent, took the children for shards
  * of a new application and began them at LATEST: what they held by then was never processed. */
+#include <stddef.h>
+
 #include <weir/error.h>
 #include <weir/types.h>
 
 #include "coordinator/coordinator_sync.h"
-#include "core/mono.h"
+#include "lease/lease.h"
 #include "tests/support/test_env.h"
 #include "tests/support/weir_test.h"
 

@@ -9,17 +9,17 @@
 #include <weir/env.h>
 #include <weir/error.h>
 #include <weir/sim.h>
-#include <weir/types.h>
 
-#include "lease/lease_rules.h"
+#include "lease/lease.h"
+#include "lease/lease_store.h"
 #include "tests/support/weir_test.h"
 #include "worker/lease_renewer.h"
 #include "worker/past_leases.h"
-#include "worker/scheduler.h"
 
 #define SEEDS_MAX 400U
 
-/* Linked as the functions of these names; __real_x is the product's. */
+/* Linked as the functions of these names; __real_x is the product's. The names are the linker's. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming) */
 void __real_wi_lease_renewer_init(
     struct wi_lease_renewer *renewer, int64_t lease_duration_ms, struct weir_mono sent);
 void __wrap_wi_lease_renewer_init(
@@ -92,6 +92,8 @@ __wrap_wi_lease_apply_checkpoint(struct wi_lease *lease, const struct wi_checkpo
     }
     return __real_wi_lease_apply_checkpoint(lease, &forged);
 }
+
+/* NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming) */
 
 /* The first seed that fails; its property must be one of those. */
 static void
