@@ -324,7 +324,7 @@ open_checker(struct wi_sim *sim)
 {
     const struct wi_sim_config *config = &sim->plan.config;
     int64_t duration_ms = config->lease_duration_ms;
-    int64_t slack_ms = 3 * WI_SIM_REQUEST_TIMEOUT_MS;
+    int64_t slack_ms = INT64_C(3) * WI_SIM_REQUEST_TIMEOUT_MS;
     const struct wi_checker_settings settings = {
         .lease_duration_ms = duration_ms,
         .crash_takeover_ms = 3 * duration_ms + slack_ms,
