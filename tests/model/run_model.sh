@@ -28,9 +28,9 @@ temp=$(mktemp -d)
 TIMEFORMAT=%U # seconds of the processor: other jobs of the machine do not count
 trap 'rm -rf "$temp"' EXIT
 
-# Limits of one search. Depth counts for searches by depth only; those by breadth have none.
+# Limits of one search: megabytes, seconds. Depth counts for searches by depth only; those by breadth have none.
 quick_limits=(1400 120)
-long_limits=(3900 400)
+long_limits=(3900 900)
 depth_max=4000000
 
 # explore EXPECTED MODEL VARIANT MEGABYTES SECONDS: write Spin's report to $temp/report.
@@ -50,7 +50,7 @@ explore() {
     case $expected:$3 in
     live:* | 'not live':*) search+=(-a "-m$depth_max") ;;
     ends:*) compile+=(-DSAFETY -DBFS) ;;
-    *DEPTH=*) # No more than this deep, with hashes for states: enough where an error is to be found.
+    *DEPTH=*) # Only so deep, with hashes for states: enough where an error is to be found.
         compile+=(-DSAFETY -DHC4 -DRANDOMIZE=1)
         search+=(-E "-m${3##*DEPTH=}")
         ;;
@@ -101,7 +101,10 @@ check_row() {
     result=$(found)
     case $expected:$result in
     'holds:no error' | 'ends:no error' | 'live:no error') result=$expected ;;
-    "$result:$result") trace=$(number '^pan:1: .*\(at depth ([0-9]+)\).*') ;;
+    'not live:not live') ;;
+    "$result:$result") # The first step is at depth 0.
+        trace=$(($(number '^pan:1: .*\(at depth ([0-9]+)\).*') + 1))
+        ;;
     *)
         verdict=FAILED
         failed=yes
