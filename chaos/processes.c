@@ -284,10 +284,26 @@ chaos_count(const struct chaos_run *run, enum chaos_member_state state)
     return count;
 }
 
+/* It has been handed something. */
+static bool
+has_begun(const struct chaos_ledger *ledger, uint32_t worker)
+{
+    for (size_t i = ledger->entry_count; i > 0; i--) {
+        if (ledger->entries[i - 1].worker == worker) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* It ended without having been asked to, or not as it should. */
 static bool
-is_unexpected(const struct chaos_member *member, int status)
+is_unexpected(const struct chaos_ledger *ledger, const struct chaos_member *member, int status)
 {
+    if (member->state == CHAOS_DRAINING && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM &&
+        !has_begun(ledger, member->number)) {
+        return false; /* it was asked to leave before it had got so far as to handle signals */
+    }
     if (member->state == CHAOS_DRAINING && WIFEXITED(status)) {
         return WEXITSTATUS(status) != 0;
     }
@@ -327,7 +343,7 @@ note_end(struct chaos_run *run, struct chaos_member *member, uint32_t seat, int 
 {
     const bool worker = seat != CHAOS_PRODUCER_SEAT;
 
-    if (is_unexpected(member, status)) {
+    if (is_unexpected(&run->ledger, member, status)) {
         chaos_ledger_incident(
             &run->ledger,
             worker ? "G6" : "G8",
