@@ -80,14 +80,20 @@ find_worker(const struct making *making, const char *owner)
     return wi_worker_find(making->table->workers, making->table->worker_count, owner);
 }
 
-/* C11: nobody has it, or nobody that may still believe in it. */
+/* C11: nobody has it, or nobody that may still believe in it. Silence frees only what is not
+ * revoked: a revoked lease is assigned without the look at the heartbeat, so nothing but D since
+ * its revocation says that a renewal that came late has run out (docs/model, row SILENT_REVOKED).
+ */
 static bool
 is_free(const struct making *making, const struct wi_lease *lease)
 {
     const struct wi_coordinator_facts *facts = making->input->facts;
 
-    return lease->owner_state != WI_OWNER_ALIVE || wi_coordinator_facts_is_expired(facts, lease) ||
-           wi_coordinator_facts_is_revoked_long_enough(facts, lease);
+    if (lease->owner_state != WI_OWNER_ALIVE) {
+        return true;
+    }
+    return lease->revoked ? wi_coordinator_facts_is_revoked_long_enough(facts, lease)
+                          : wi_coordinator_facts_is_expired(facts, lease);
 }
 
 /* C24: is there anybody who would gain from a revocation? */

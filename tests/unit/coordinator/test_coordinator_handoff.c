@@ -265,6 +265,26 @@ assigns_a_revoked_lease_after_the_lease_duration(void **state)
     assert_string_equal(receiver_of("s2"), "me");
 }
 
+/* C11: an owner that is silent, too, may have renewed after the last look; its renewals verify
+ * rows, so only the time since the revocation counts. */
+static void
+does_not_take_a_revoked_lease_because_its_owner_is_silent(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_lease("s1", "b");
+    given_lease("s2", "me");
+    given_leading();
+    assert_int_equal(look_until(250, 500, NULL), WI_COORDINATOR_WAIT);
+    lease_row("s1")->revoked = true;
+
+    assert_int_equal(look_until(750, 1500, "b"), WI_COORDINATOR_WAIT);
+    heartbeats_but("b");
+    assert_int_equal(table_at(1749), WI_COORDINATOR_WAIT);
+    assert_int_equal(table_at(1750), WI_COORDINATOR_ASSIGN);
+    assert_string_equal(receiver_of("s1"), "me");
+}
+
 /* C24: a new wish, or a new epoch, has a time of its own. */
 static void
 gives_each_wish_its_own_time(void **state)
@@ -387,6 +407,7 @@ main(void)
         FIXTURE_TEST(withdraws_a_wish_for_the_owner_itself),
         FIXTURE_TEST(revokes_a_lease_whose_hand_off_is_overdue),
         FIXTURE_TEST(assigns_a_revoked_lease_after_the_lease_duration),
+        FIXTURE_TEST(does_not_take_a_revoked_lease_because_its_owner_is_silent),
         FIXTURE_TEST(gives_each_wish_its_own_time),
         FIXTURE_TEST(gives_a_wish_without_a_time_the_usual_one),
         FIXTURE_TEST(asks_nothing_more_of_the_owner_of_a_revoked_lease),
