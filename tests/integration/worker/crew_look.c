@@ -250,16 +250,26 @@ is_first_of_life(const struct crew *crew, size_t i)
     return true;
 }
 
+/* On a copy: an assertion that fails must not leave the lock behind. */
 void
 crew_check_protocol(struct crew *crew, bool all_ended)
 {
+    struct crew copy = {.count = 0};
+
     pthread_mutex_lock(&crew->lock);
-    for (size_t i = 0; i < crew->count; i++) {
-        if (is_first_of_life(crew, i)) {
-            check_life(crew, i, all_ended);
-        }
+    copy.entries = calloc(crew->count + 1, sizeof *copy.entries);
+    if (copy.entries != NULL) {
+        copy.count = crew->count;
+        memcpy(copy.entries, crew->entries, crew->count * sizeof *copy.entries);
     }
     pthread_mutex_unlock(&crew->lock);
+    assert_non_null(copy.entries);
+    for (size_t i = 0; i < copy.count; i++) {
+        if (is_first_of_life(&copy, i)) {
+            check_life(&copy, i, all_ended);
+        }
+    }
+    free(copy.entries);
 }
 
 /* --- the table --- */
