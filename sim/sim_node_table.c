@@ -117,6 +117,9 @@ submit_give_backs(struct wi_sim *sim, struct wi_sim_node *node, const struct giv
 
         memcpy(item->lease_key, backs->leases[i]->lease_key, sizeof item->lease_key);
         memcpy(item->owner, backs->leases[i]->owner, sizeof item->owner);
+        if (backs->leases[i]->handoff.reason != WI_HANDOFF_NONE) {
+            memcpy(item->to, backs->leases[i]->handoff.to, sizeof item->to);
+        }
         item->epoch = backs->leases[i]->epoch;
         item->handed_through = backs->handed_through[i];
     }

@@ -172,7 +172,8 @@ plan_idle(struct plan *plan, size_t i)
     if (!is_mine(plan->input, lease) || lease->revoked) {
         return;
     }
-    if (lease->checkpoint.type == WEIR_SHARD_END || plan->input->draining) { /* H4, H5 */
+    if (lease->checkpoint.type == WEIR_SHARD_END || plan->input->draining || /* H4, H5 */
+        lease->handoff.reason != WI_HANDOFF_NONE) {                          /* H3 */
         add(plan, WI_SCHEDULE_RELEASE, i, SIZE_MAX);
     } else { /* H1 */
         add(plan, WI_SCHEDULE_START, i, SIZE_MAX);

@@ -28,7 +28,7 @@ enum wi_schedule_type {
     WI_SCHEDULE_PARENTS_FINISHED, /* consumer: its parents are through */
     WI_SCHEDULE_STOP,   /* consumer: the row has a hand-off wish, or this worker drains alone */
     WI_SCHEDULE_LOST,   /* consumer: the row has another owner, epoch, is gone or revoked */
-    WI_SCHEDULE_RELEASE /* lease: finished (SHARD_END) and owned, with nothing running */
+    WI_SCHEDULE_RELEASE /* lease: owned, with nothing running, and finished or not to stay */
 };
 
 struct wi_schedule_item {

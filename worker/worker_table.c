@@ -127,6 +127,13 @@ release_room(struct weir_worker *worker)
     return release->leases != NULL && release->items != NULL && release->results != NULL;
 }
 
+/* Whom a wish in the row names; else nobody. */
+static const char *
+receiver_of(const struct wi_lease *lease)
+{
+    return lease->handoff.reason != WI_HANDOFF_NONE ? lease->handoff.to : "";
+}
+
 /* The table calls the lease this worker's, but it has given up its belief under this epoch, or
  * never began: give it back, so that a new epoch begins. */
 static void
@@ -148,7 +155,7 @@ give_back(
     release->items[release->count++] = (struct wi_release){.lease_key = copy->lease_key,
                                                            .owner = copy->owner,
                                                            .epoch = copy->epoch,
-                                                           .to = "",
+                                                           .to = receiver_of(copy),
                                                            .handed_through = *handed_through};
 }
 
@@ -182,7 +189,7 @@ start_or_give_back(struct weir_worker *worker, const struct wi_lease *lease)
     }
 }
 
-/* A lease that this worker has and does not want: finished, or it drains. */
+/* A lease that this worker has and does not want: finished, wished away, or it drains. */
 static void
 give_back_unused(struct weir_worker *worker, const struct wi_lease *lease)
 {
@@ -206,7 +213,7 @@ apply_to_runner(struct wi_runner *runner, enum wi_schedule_type type, const stru
     }
     runner->told_to_stop = true;
     if (type == WI_SCHEDULE_STOP && lease != NULL) {
-        wi_runner_stop(runner, lease->handoff.reason != WI_HANDOFF_NONE ? lease->handoff.to : "");
+        wi_runner_stop(runner, receiver_of(lease));
     } else {
         wi_runner_tell(runner, WI_FACT_LEASE_LOST);
     }

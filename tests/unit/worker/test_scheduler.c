@@ -164,6 +164,21 @@ stops_a_consumer_when_its_row_has_a_wish(void **state)
     assert_int_equal(picture.items[0].consumer, 1);
 }
 
+/* H3: a consumer would have to wait for the next picture to hear of the wish, and nothing would
+ * announce one. */
+static void
+releases_a_lease_that_comes_with_a_wish(void **state)
+{
+    struct picture picture;
+    (void)state;
+    given_picture(&picture, 1, ME);
+    picture.leases[0].handoff.reason = WI_HANDOFF_BALANCE;
+
+    assert_one_item(&picture, WI_SCHEDULE_RELEASE);
+    assert_int_equal(picture.items[0].lease, 0);
+    assert_true(picture.items[0].consumer == SIZE_MAX);
+}
+
 /* H4 */
 static void
 releases_a_finished_lease_that_does_not_run(void **state)
@@ -354,6 +369,7 @@ main(void)
         cmocka_unit_test(reports_a_lease_with_another_owner_or_epoch_or_revoked_as_lost),
         cmocka_unit_test(reports_a_lease_that_is_gone_as_lost_unless_its_row_may_be_damaged),
         cmocka_unit_test(stops_a_consumer_when_its_row_has_a_wish),
+        cmocka_unit_test(releases_a_lease_that_comes_with_a_wish),
         cmocka_unit_test(releases_a_finished_lease_that_does_not_run),
         cmocka_unit_test(starts_nothing_while_draining_and_releases_what_does_not_run),
         cmocka_unit_test(stops_everything_itself_when_nobody_is_there_to_take_over),
