@@ -42,6 +42,8 @@ struct crew {
     struct weir_stream *stream;
     pthread_mutex_t lock;   /* guards the members up to `gate_open` */
     pthread_cond_t changed; /* something below is new */
+    size_t marks_written;   /* into the pipe of journals */
+    size_t marks;           /* read from it */
     struct crew_entry *entries;
     size_t count;
     size_t capacity;

@@ -13,6 +13,8 @@
 
 #define ARGUMENTS_MAX 32U
 #define TEXT_SIZE     1200U
+#define KIND_END      0U
+#define KIND_MARK     UINT32_MAX
 
 /* --- journals of children --- */
 
@@ -23,12 +25,42 @@ read_journals(void *argument)
     struct crew_entry entry;
 
     while (read(crew->pipe[0], &entry, sizeof entry) == (ssize_t)sizeof entry) {
-        if (entry.kind == 0) {
+        if (entry.kind == KIND_END) {
             break;
         }
-        crew_add_entry(crew, &entry);
+        if (entry.kind == KIND_MARK) {
+            pthread_mutex_lock(&crew->lock);
+            crew->marks++;
+            pthread_cond_broadcast(&crew->changed);
+            pthread_mutex_unlock(&crew->lock);
+        } else {
+            crew_add_entry(crew, &entry);
+        }
     }
     return NULL;
+}
+
+static bool
+marks_are_read(struct crew *crew, void *context)
+{
+    const size_t *wanted = context;
+    bool are_read = false;
+
+    pthread_mutex_lock(&crew->lock);
+    are_read = crew->marks >= *wanted;
+    pthread_mutex_unlock(&crew->lock);
+    return are_read;
+}
+
+/* What children that have ended wrote stands before a mark that is written now. */
+static void
+read_to_the_end(struct crew *crew)
+{
+    const struct crew_entry mark = {.kind = KIND_MARK};
+    size_t wanted = ++crew->marks_written;
+
+    assert_int_equal(write(crew->pipe[1], &mark, sizeof mark), sizeof mark);
+    crew_wait(crew, marks_are_read, &wanted);
 }
 
 void
@@ -42,7 +74,7 @@ crew_processes_open(struct crew *crew)
 void
 crew_processes_close(struct crew *crew)
 {
-    const struct crew_entry end = {.kind = 0};
+    const struct crew_entry end = {.kind = KIND_END};
 
     assert_int_equal(write(crew->pipe[1], &end, sizeof end), sizeof end);
     assert_int_equal(pthread_join(crew->reader, NULL), 0);
@@ -131,6 +163,7 @@ crew_reap(struct crew *crew, pid_t pid)
     struct ending ending = {pid, 0};
 
     crew_wait(crew, has_ended, &ending);
+    read_to_the_end(crew);
     return ending.status;
 }
 
