@@ -131,7 +131,7 @@ millis_behind(
         return 0;
     }
     age_ms = env->clock.wall(env->clock.context).ms - weir_batch_records(batch)[0].arrival_ms;
-    return age_ms > 0 ? age_ms : 0;
+    return age_ms > 0 ? age_ms : 1; /* unread, whatever the clocks say: 0 is the tip */
 }
 
 /* Without the stream the description is still worth having: every lag is -1 then. */
