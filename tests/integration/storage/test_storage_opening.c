@@ -42,9 +42,12 @@ start_vain_opener(const char *const *directory)
     pid_t pid = fork();
 
     if (pid == 0) {
-        for (;;) {
-            (void)open_once(*directory, true);
+        enum weir_error error = WEIR_ENOTFOUND;
+
+        while (error != WEIR_EINTERNAL) {
+            error = open_once(*directory, true);
         }
+        _exit(1);
     }
     return pid;
 }
