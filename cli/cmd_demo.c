@@ -1,5 +1,4 @@
 /* weir demo: a fleet of workers, and what happens to it. */
-#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -188,7 +187,7 @@ play(struct demo *demo)
     tell_beginning(demo);
     demo_play(demo);
     demo_screen_close(demo);
-    if (cli_stopped() || demo->stdout_error != 0) {
+    if (cli_stopped()) {
         return CLI_OK;
     }
     demo_judge(demo);
@@ -227,20 +226,11 @@ on_hangup(int signal_number)
     (void)raise(SIGTERM);
 }
 
-/* Whoever closed the pipe has seen enough; any other failure of stdout is one. */
-static int
-end_unheard(int stdout_error)
-{
-    clearerr(stdout);
-    return stdout_error == EPIPE ? CLI_OK : cli_fail_stdout(stdout_error);
-}
-
 static int
 run(const struct cli *cli, const struct demo_settings *settings)
 {
     struct demo *demo = calloc(1, sizeof *demo);
     struct sigaction action = {.sa_handler = on_hangup};
-    int stdout_error;
     bool keep;
     int status;
 
@@ -259,13 +249,12 @@ run(const struct cli *cli, const struct demo_settings *settings)
     demo_screen_open(&demo->screen, cli->json);
     status = play(demo);
     keep = settings->keep || (demo->verdict.reasons.count > 0 && !cli_stopped());
-    stdout_error = demo->stdout_error;
     clean_up(demo, keep);
     free(demo);
     if (cli_stopped()) {
         return cli_fail("demo: interrupted; its processes and files are gone");
     }
-    return stdout_error == 0 ? status : end_unheard(stdout_error);
+    return status;
 }
 
 int

@@ -79,8 +79,7 @@ struct demo {
     uint64_t moves_at_stop;  /**< demo_table_moves_without() the stopped worker */
     uint64_t served_at_stop; /**< records of shards that it does not own */
     struct demo_verdict verdict;
-    int stdout_error; /**< errno value: nobody watches any more, and the story is over; or 0 */
-    bool broken;      /**< a reason has come up after which the story cannot go on */
+    bool broken; /**< a reason has come up after which the story cannot go on */
 };
 
 /* ---- demo_loop.c -------------------------------------------------------------------------- */

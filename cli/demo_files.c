@@ -74,19 +74,12 @@ make_given(struct demo_files *files, const char *directory)
     return 0;
 }
 
-/* TMPDIR, or NULL. */
-static const char *
-wished_folder(void)
-{
-    const char *folder = getenv("TMPDIR"); /* NOLINT(concurrency-mt-unsafe): one thread */
-
-    return folder == NULL || *folder == '\0' ? NULL : folder;
-}
-
 static const char *
 temporary_folder(void)
 {
-    return wished_folder() == NULL ? TEMPORARY : wished_folder();
+    const char *folder = getenv("TMPDIR"); /* NOLINT(concurrency-mt-unsafe): one thread */
+
+    return folder == NULL || *folder == '\0' ? TEMPORARY : folder;
 }
 
 static int
@@ -123,15 +116,15 @@ fail(const char *directory, int error)
         cli_errno_text(error, text, sizeof text));
 }
 
-/* A folder in memory, if there is a place for it with enough room and TMPDIR names no other. */
+/* A folder in memory, if there is a place for it with enough room. */
 static bool
 make_folder_in_memory(struct demo_files *files, uint64_t bytes)
 {
     char path[] = MEMORY "/weir-demo-XXXXXX";
     struct statvfs space;
 
-    if (wished_folder() != NULL || statvfs(MEMORY, &space) != 0 ||
-        (uint64_t)space.f_bavail * space.f_frsize < bytes || mkdtemp(path) == NULL) {
+    if (statvfs(MEMORY, &space) != 0 || (uint64_t)space.f_bavail * space.f_frsize < bytes ||
+        mkdtemp(path) == NULL) {
         return false;
     }
     memcpy(files->folder, path, sizeof path);

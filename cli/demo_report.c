@@ -328,5 +328,6 @@ demo_report(struct demo *demo)
         print_figures(demo);
         printf("%s\n", reasons->count == 0 ? "PASS" : "FAIL");
     }
+    (void)fflush(stdout);
     return reasons->count == 0 ? status : fail(demo);
 }

@@ -318,7 +318,8 @@ demo_play(struct demo *demo)
     for (size_t i = 0; i < sizeof steps / sizeof *steps && goes_on; i++) {
         goes_on = steps[i](demo) && demo_watch(demo, WATCH_MS);
     }
-    if (!cli_stopped() && demo->stdout_error == 0) {
-        end_workers(demo);
+    if (cli_stopped()) {
+        return;
     }
+    end_workers(demo);
 }
