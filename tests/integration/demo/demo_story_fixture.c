@@ -1,12 +1,19 @@
 #include "tests/integration/demo/demo_story_fixture.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/error.h>
 #include <weir/stream.h>
 #include <weir/types.h>
 
+#include "demo/audit.h"
+#include "demo/history.h"
+#include "demo/journal.h"
+#include "demo/packages.h"
+#include "demo/sink.h"
 #include "tests/support/weir_test.h"
 
 /* Enough for every record of a story. */

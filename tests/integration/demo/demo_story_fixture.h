@@ -8,11 +8,11 @@
 
 #include <weir/error.h>
 
-#include "cli/demo_audit.h"
-#include "cli/demo_history.h"
-#include "cli/demo_journal.h"
-#include "cli/demo_packages.h"
-#include "cli/demo_sink.h"
+#include "demo/audit.h"
+#include "demo/history.h"
+#include "demo/journal.h"
+#include "demo/packages.h"
+#include "demo/sink.h"
 
 #define STORY_ENTRIES_MAX 64
 #define STORY_MS          INT64_C(1000000)

@@ -6,8 +6,8 @@
 
 #include <weir/types.h>
 
-#include "cli/demo_packages.h"
-#include "cli/demo_payload.h"
+#include "demo/packages.h"
+#include "demo/payload.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

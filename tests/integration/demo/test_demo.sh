@@ -143,6 +143,23 @@ test_sigterm_while_a_worker_is_stopped() {
     expect_nothing_left
 }
 
+test_ends_when_nobody_reads_any_more() {
+    own_temporary_folder
+    packages 40 >index
+    status=0
+    "$weir" demo --packages index 2>err.txt | head -n 3 >out.txt || status=$?
+    err=$(cat err.txt)
+    expect_status 0
+    expect_silent
+    expect_nothing_left
+    status=0
+    "$weir" demo --packages index >/dev/full 2>err.txt || status=$?
+    err=$(cat err.txt)
+    expect_status 1
+    expect_line stdout
+    expect_nothing_left
+}
+
 test_workers_die_with_the_demo() {
     own_temporary_folder
     packages 40 >index

@@ -4,8 +4,12 @@
 
 #include <weir/app.h>
 #include <weir/error.h>
+#include <weir/types.h>
 
-#include "cli/demo_table.h"
+#include "demo/audit.h"
+#include "demo/history.h"
+#include "demo/journal.h"
+#include "demo/table.h"
 #include "tests/integration/demo/demo_story_fixture.h"
 #include "tests/support/weir_test.h"
 

@@ -1,12 +1,13 @@
 /* What of a package index is believed. */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <weir/types.h>
 
-#include "cli/demo_packages.h"
-#include "cli/demo_payload.h"
+#include "demo/packages.h"
+#include "demo/payload.h"
 #include "tests/support/weir_test.h"
 
 /* Lines of a file, each ended by a newline. */
