@@ -122,10 +122,26 @@ i7_attempt(
         again ? consumer->attempt : 0);
 }
 
+/* The record of the same key before this one, and the shard that it is in; NULL if there is none.
+ */
+static const struct wi_check_record *
+previous_of_key(
+    const struct wi_checker *checker,
+    const struct wi_check_record *record,
+    const struct wi_check_shard **ret_shard)
+{
+    const struct wi_check_shard *shard = wi_check_shard_of(checker, record->previous_shard);
+
+    *ret_shard = shard;
+    return shard == NULL ? NULL : wi_check_window_at(&shard->window, record->previous_rank);
+}
+
 /*
  * I8, G2, P10 order per key: for r1 < r2 of one key, parents before children: the first END that
  * has processed r1 stands before the first BEGIN that holds r2, or both are in one batch. It is
- * enough to ask for the record just before r2: the same was asked for that one.
+ * enough to ask for the record just before r2: the same was asked for that one. Unless nobody
+ * wants that one, because its shard was closed before the application started at the tip: then
+ * the one before it is asked for.
  */
 static bool
 i8_order_per_key(
@@ -134,10 +150,12 @@ i8_order_per_key(
     const struct wi_check_shard *shard,
     const struct wi_check_record *record)
 {
-    const struct wi_check_shard *other = wi_check_shard_of(checker, record->previous_shard);
-    const struct wi_check_record *previous =
-        other == NULL ? NULL : wi_check_window_at(&other->window, record->previous_rank);
+    const struct wi_check_shard *other = NULL;
+    const struct wi_check_record *previous = previous_of_key(checker, record, &other);
 
+    while (previous != NULL && checker->settings.starts_at_tip && !other->row.existed) {
+        previous = previous_of_key(checker, previous, &other);
+    }
     if (previous == NULL || (previous->flags & (WI_RECORD_DONE | WI_RECORD_DEAD)) != 0 ||
         (other == shard && previous->sequence >= event->first)) {
         return true;
