@@ -1,0 +1,155 @@
+'use strict';
+/* A Kinesis endpoint for measuring consumers: every shard gives the same records, rendered once at
+ * the start, so that next to nothing is spent on this side. Records cannot be put.
+ *
+ *   canned.js --port P [--shards 4] [--records 100000] [--size 100] [--aggregate K]
+ *
+ * `records` are user records per shard; --aggregate K packs K of them into one record as KPL does,
+ * for which --shards must be 1, since consumers check the hash keys of those. Data begins with
+ * "<epoch_ms>:<index>:". At its end (SIGTERM) it prints requests, bytes and its own CPU seconds. */
+const http = require('http');
+const { aggregate, options, payload } = require('./records.js');
+
+const option = options({ port: 0, shards: 4, records: 100000, size: 100, aggregate: 0 });
+const perRecord = option.aggregate || 1;
+const count = Math.ceil(option.records / perRecord);
+const firstSequence = 49600000000000000000000000000000000000000000000000000000n;
+const sequenceStep = 16n;
+const answerBytesMax = 10 * 1024 * 1024; /* of data; what Kinesis gives at most */
+const limitMax = 10000;
+const shardCount = BigInt(option.shards);
+const hashKeys = 1n << 128n;
+
+/* All records in one buffer, each followed by a comma; starts[i] is where record i begins. */
+function render() {
+    const starts = new Float64Array(count + 1);
+    const pieces = [];
+    let at = 0;
+    for (let i = 0; i < count; i++) {
+        const user = [];
+        for (let j = i * perRecord; j < Math.min(option.records, (i + 1) * perRecord); j++) {
+            user.push({ key: 'k' + j, data: payload(1700000000000, j, option.size) });
+        }
+        const data = option.aggregate ? aggregate(user) : user[0].data;
+        const piece = Buffer.from(
+            `{"ApproximateArrivalTimestamp":1.7E9,"Data":"${data.toString('base64')}",` +
+            `"PartitionKey":"k${i}","SequenceNumber":"${sequenceOf(i)}"},`);
+        starts[i] = at;
+        at += piece.length;
+        pieces.push(piece);
+    }
+    starts[count] = at;
+    return { all: Buffer.concat(pieces), starts };
+}
+
+function sequenceOf(index) {
+    return String(firstSequence + BigInt(index) * sequenceStep);
+}
+
+/* The first record at (or after) a sequence number. */
+function indexOf(sequence, after) {
+    const distance = BigInt(sequence) - firstSequence;
+    const index = Number((distance + sequenceStep - 1n) / sequenceStep);
+    return Math.max(0, after && distance >= 0n && distance % sequenceStep === 0n ? index + 1 : index);
+}
+
+const { all, starts } = render();
+const perAnswerMax = Math.max(1, Math.floor(answerBytesMax / (option.size * perRecord)));
+const used = { requests: 0, get_records: 0, bytes: 0 };
+
+function shards() {
+    return Array.from({ length: option.shards }, (_, i) => ({
+        ShardId: 'shardId-' + String(i).padStart(12, '0'),
+        HashKeyRange: {
+            StartingHashKey: String(hashKeys * BigInt(i) / shardCount),
+            EndingHashKey: String(hashKeys * BigInt(i + 1) / shardCount - 1n),
+        },
+        SequenceNumberRange: { StartingSequenceNumber: String(firstSequence - sequenceStep) },
+    }));
+}
+
+function summary(name) {
+    return {
+        StreamName: name,
+        StreamARN: 'arn:aws:kinesis:us-east-1:000000000000:stream/' + name,
+        StreamStatus: 'ACTIVE',
+        StreamModeDetails: { StreamMode: 'PROVISIONED' },
+        RetentionPeriodHours: 24,
+        StreamCreationTimestamp: 1.7e9,
+        EnhancedMonitoring: [{ ShardLevelMetrics: [] }],
+        EncryptionType: 'NONE',
+        OpenShardCount: option.shards,
+        ConsumerCount: 0,
+    };
+}
+
+function startOf(input) {
+    switch (input.ShardIteratorType) {
+    case 'LATEST': return count;
+    case 'AT_SEQUENCE_NUMBER': return indexOf(input.StartingSequenceNumber, false);
+    case 'AFTER_SEQUENCE_NUMBER': return indexOf(input.StartingSequenceNumber, true);
+    default: return 0;
+    }
+}
+
+const operations = {
+    ListShards: () => ({ Shards: shards() }),
+    DescribeStreamSummary: (input) => ({ StreamDescriptionSummary: summary(nameOf(input)) }),
+    DescribeStream: (input) => ({
+        StreamDescription: { ...summary(nameOf(input)), Shards: shards(), HasMoreShards: false },
+    }),
+    GetShardIterator: (input) => ({ ShardIterator: input.ShardId + '|' + startOf(input) }),
+};
+
+function nameOf(input) {
+    return input.StreamName || input.StreamARN.split('/')[1];
+}
+
+function getRecords(input, response) {
+    const [shard, text] = input.ShardIterator.split('|');
+    const from = Math.min(count, Number(text));
+    const to = Math.min(count, from + Math.min(input.Limit || limitMax, limitMax, perAnswerMax));
+    const head = Buffer.from(
+        `{"NextShardIterator":"${shard}|${to}","MillisBehindLatest":${to < count ? 60000 : 0},` +
+        '"Records":[');
+    const body = all.subarray(starts[from], Math.max(starts[from], starts[to] - 1));
+    used.get_records++;
+    used.bytes += body.length;
+    response.setHeader('Content-Length', head.length + body.length + 2);
+    response.write(head);
+    response.write(body);
+    response.end(']}');
+}
+
+function answer(request, response, text) {
+    const name = String(request.headers['x-amz-target']).split('.')[1];
+    used.requests++;
+    response.setHeader('Content-Type', 'application/x-amz-json-1.1');
+    try {
+        const input = JSON.parse(text || '{}');
+        if (name === 'GetRecords') {
+            getRecords(input, response);
+        } else if (operations[name]) {
+            response.end(JSON.stringify(operations[name](input)));
+        } else {
+            throw new Error('not served: ' + name);
+        }
+    } catch (error) {
+        response.statusCode = 400;
+        response.end(JSON.stringify({ __type: 'InvalidArgumentException', message: String(error) }));
+    }
+}
+
+http.createServer((request, response) => {
+    const pieces = [];
+    response.on('error', () => {});
+    request.on('error', () => {});
+    request.on('data', (piece) => pieces.push(piece));
+    request.on('end', () => answer(request, response, Buffer.concat(pieces).toString()));
+}).listen(option.port, '127.0.0.1');
+
+process.on('SIGTERM', () => {
+    const { user, system } = process.cpuUsage();
+    console.log(JSON.stringify({ ...used, cpu_s: (user + system) / 1e6 }));
+    process.exit(0);
+});
