@@ -61,6 +61,17 @@ lets_a_finished_parent_go_when_its_children_have_begun(void **state)
     assert_string_equal(fixture.leases[indices[0]].lease_key, "a");
 }
 
+/* C40: a shard that is read from a record on has begun as well. */
+static void
+lets_a_parent_go_when_a_child_stands_at_a_record(void **state)
+{
+    (void)state;
+    given_old_parent();
+    lease_row("b")->checkpoint.type = WEIR_AT_SEQUENCE_NUMBER;
+
+    assert_int_equal(clean(), 1);
+}
+
 /* C40 */
 static void
 keeps_a_lease_that_is_not_finished(void **state)
@@ -176,6 +187,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(lets_a_finished_parent_go_when_its_children_have_begun),
+        FIXTURE_TEST(lets_a_parent_go_when_a_child_stands_at_a_record),
         FIXTURE_TEST(keeps_a_lease_that_is_not_finished),
         FIXTURE_TEST(keeps_a_parent_while_a_child_has_not_begun),
         FIXTURE_TEST(keeps_a_parent_while_a_child_has_no_lease),

@@ -116,6 +116,20 @@ a_cycle_is_damage(void **state)
 
 /* A chain whose starting numbers run the other way: the order must come from the parents. */
 static void
+a_shard_that_is_its_own_parent_is_damage(void **state)
+{
+    struct weir_shard alone = shard("a", "", "", 1);
+    struct weir_shard first = shard("a", "a", "", 1);
+    struct weir_shard second = shard("a", "b", "a", 1);
+
+    (void)state;
+    test_env_init(&test);
+    assert_int_equal(wi_shards_sort(&test.env, &alone, 1), WEIR_OK);
+    assert_int_equal(wi_shards_sort(&test.env, &first, 1), WEIR_ECORRUPT);
+    assert_int_equal(wi_shards_sort(&test.env, &second, 1), WEIR_ECORRUPT);
+}
+
+static void
 sorts_a_long_chain(void **state)
 {
     enum {
@@ -218,6 +232,7 @@ main(void)
         cmocka_unit_test(parents_stand_before_children),
         cmocka_unit_test(ties_go_by_starting_number_then_id),
         cmocka_unit_test(a_cycle_is_damage),
+        cmocka_unit_test(a_shard_that_is_its_own_parent_is_damage),
         cmocka_unit_test(sorts_a_long_chain),
         cmocka_unit_test(sort_survives_every_allocation_failure),
         cmocka_unit_test(ranges_that_cover_everything_are_complete),

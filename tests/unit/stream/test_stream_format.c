@@ -1,6 +1,9 @@
 /* Bytes of the embedded stream: what is written is read, and no flipped bit passes. */
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "stream/stream_format.h"
 #include "tests/support/weir_test.h"
 
@@ -232,6 +235,7 @@ shard_ids_are_those_of_kinesis(void **state)
         "shardId-00000000000",
         "shardId-0000000000000",
         "shardId-00000000000x",
+        "shardId-00000000000/",
         "shardid-000000000000",
         "shardId-004294967295",
         "shardId-999999999999",
@@ -249,6 +253,100 @@ shard_ids_are_those_of_kinesis(void **state)
     }
 }
 
+/* A block whose table is `ends`, under sound checksums. */
+static enum weir_error
+check_table(const uint32_t *ends, uint32_t count, uint32_t frames_bytes)
+{
+    unsigned char block[512] = {0};
+    unsigned char *table = block + WI_BLOCK_HEADER_SIZE;
+    struct wi_block_writer writer = {.block = block, .count = count, .added = count};
+    struct wi_block_header header;
+
+    for (size_t i = 0; i < count; i++) {
+        for (unsigned byte = 0; byte < 4; byte++) {
+            table[i * WI_BLOCK_TABLE_ENTRY + byte] = (unsigned char)(ends[i] >> (8 * byte));
+        }
+    }
+    (void)wi_block_finish(&writer, &header);
+    header.frames_bytes = frames_bytes;
+    return wi_block_table_check(&header, table);
+}
+
+static void
+a_table_that_does_not_rise_to_the_end_is_damage(void **state)
+{
+    (void)state;
+    assert_int_equal(check_table((const uint32_t[]){20, 50}, 2, 50), WEIR_OK);
+    assert_int_equal(check_table((const uint32_t[]){50, 20}, 2, 20), WEIR_ECORRUPT);
+    assert_int_equal(check_table((const uint32_t[]){50, 51}, 2, 51), WEIR_ECORRUPT);
+    assert_int_equal(check_table((const uint32_t[]){20, 50}, 2, 51), WEIR_ECORRUPT);
+    assert_int_equal(check_table((const uint32_t[]){50, 20, 70}, 3, 70), WEIR_ECORRUPT);
+}
+
+static enum weir_error
+check_header(uint32_t count, uint32_t frames_bytes, size_t size)
+{
+    const struct wi_block_header header = {.count = count, .frames_bytes = frames_bytes};
+    unsigned char key[WI_BLOCK_KEY_SIZE] = {1};
+    unsigned char block[512] = {0};
+    struct wi_block_header found;
+
+    wi_block_stamp(block, key, &header);
+    return wi_block_header_decode(key, block, size, &found);
+}
+
+static void
+a_header_that_does_not_fit_its_block_is_damage(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        check_header(1, 20, WI_BLOCK_HEADER_SIZE + WI_BLOCK_TABLE_ENTRY + 20), WEIR_OK);
+    assert_int_equal(
+        check_header(1, 21, WI_BLOCK_HEADER_SIZE + WI_BLOCK_TABLE_ENTRY + 20), WEIR_ECORRUPT);
+    assert_int_equal(check_header(0, 20, WI_BLOCK_HEADER_SIZE + 20), WEIR_ECORRUPT);
+    assert_int_equal(check_header(UINT32_MAX, UINT32_MAX, WI_BLOCK_HEADER_SIZE + 1), WEIR_ECORRUPT);
+}
+
+static void
+rows_keys_and_frames_of_another_size_are_damage(void **state)
+{
+    const struct wi_frame_place place = {0, 0, 0};
+    unsigned char bytes[WI_META_SIZE] = {0};
+    struct wi_limits_row limits;
+    struct wi_block_key key;
+    struct weir_record record;
+    uint32_t number;
+
+    (void)state;
+    assert_int_equal(
+        wi_limits_row_decode(1, bytes, WI_LIMITS_ROW_SIZE - 1, &limits), WEIR_ECORRUPT);
+    assert_int_equal(wi_shard_key_decode(bytes, WI_SHARD_KEY_SIZE - 1, &number), WEIR_ECORRUPT);
+    assert_int_equal(wi_block_key_decode(bytes, WI_BLOCK_KEY_SIZE + 1, &key), WEIR_ECORRUPT);
+    assert_int_equal(
+        wi_frame_decode(bytes, WI_FRAME_HEADER_SIZE - 1, &place, &record), WEIR_ECORRUPT);
+    assert_int_equal(wi_frame_decode(bytes, WI_FRAME_HEADER_SIZE, &place, &record), WEIR_ECORRUPT);
+}
+
+/* Of a version that is not ours, but sound: the difference matters to whoever reads the message. */
+static void
+a_sound_row_of_another_version_is_named_as_such(void **state)
+{
+    const struct wi_stream_meta meta = {.retention_ms = 1};
+    unsigned char bytes[WI_META_SIZE];
+    struct wi_stream_meta back;
+    uint64_t checksum;
+
+    (void)state;
+    wi_meta_encode(&meta, bytes);
+    bytes[0]++;
+    assert_int_equal(wi_meta_decode(bytes, sizeof bytes, &back), WEIR_ECORRUPT);
+    checksum = XXH3_64bits_withSeed(bytes, WI_META_SIZE - 8, UINT32_MAX);
+    for (unsigned i = 0; i < 8; i++) {
+        bytes[WI_META_SIZE - 8 + i] = (unsigned char)(checksum >> (8 * i));
+    }
+    assert_int_equal(wi_meta_decode(bytes, sizeof bytes, &back), WEIR_EVERSION);
+}
+
 int
 main(void)
 {
@@ -261,6 +359,10 @@ main(void)
         cmocka_unit_test(shard_rows_survive_and_belong_to_their_key),
         cmocka_unit_test(limits_rows_survive_and_belong_to_their_key),
         cmocka_unit_test(shard_ids_are_those_of_kinesis),
+        cmocka_unit_test(a_table_that_does_not_rise_to_the_end_is_damage),
+        cmocka_unit_test(a_header_that_does_not_fit_its_block_is_damage),
+        cmocka_unit_test(rows_keys_and_frames_of_another_size_are_damage),
+        cmocka_unit_test(a_sound_row_of_another_version_is_named_as_such),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

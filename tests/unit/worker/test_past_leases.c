@@ -81,6 +81,28 @@ does_nothing_by_a_picture_that_is_out_of_date(void **state)
     wi_past_leases_free(&past);
 }
 
+/* H10: the second life under one key, with what the first had read. */
+static void
+remembers_the_newest_of_two_lives_of_a_lease(void **state)
+{
+    struct test_env test;
+    struct wi_past_leases past;
+    struct wi_lease same = lease_at("s", 4);
+    struct wi_lease unknown = lease_at("t", 4);
+    struct weir_position position = after(20);
+
+    (void)state;
+    test_env_init(&test);
+    unknown.replay_through = after(5);
+    past = given(&test, "s", 3, 10);
+    assert_int_equal(wi_past_leases_remember(&past, "s", 4, &position), WEIR_OK);
+    assert_int_equal(wi_past_leases_judge(&past, &same), WI_PAST_OVER);
+    assert_int_equal(wi_past_leases_handed_through(&past, &same).sequence_number.word[3], 20);
+    assert_int_equal(wi_past_leases_handed_through(&past, &unknown).sequence_number.word[3], 5);
+    wi_past_leases_free(&past);
+    test_env_assert_no_leak(&test);
+}
+
 static void
 takes_the_rows_word_for_an_epoch_that_is_new(void **state)
 {
@@ -167,6 +189,7 @@ main(void)
         cmocka_unit_test(starts_under_an_epoch_that_it_has_not_been_through),
         cmocka_unit_test(gives_back_an_epoch_that_is_over_with_what_was_handed_out),
         cmocka_unit_test(does_nothing_by_a_picture_that_is_out_of_date),
+        cmocka_unit_test(remembers_the_newest_of_two_lives_of_a_lease),
         cmocka_unit_test(takes_the_rows_word_for_an_epoch_that_is_new),
         cmocka_unit_test(forgets_what_the_table_has_left_behind),
         cmocka_unit_test(finds_every_key_among_many_in_any_order),

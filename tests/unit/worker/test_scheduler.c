@@ -285,6 +285,19 @@ finds_parents_by_the_key_of_their_own_stream(void **state)
     assert_true(wi_parents_are_finished(&picture.table, &picture.leases[1]));
 }
 
+/* H6: a table that names its leases in another way: the parent's key is its shard's id. */
+static void
+finds_parents_by_their_id_when_the_key_is_shorter(void **state)
+{
+    struct picture picture;
+    (void)state;
+    given_picture(&picture, 2, ME);
+    (void)snprintf(picture.leases[1].shard_id, WEIR_NAME_SIZE, "a-longer-id");
+    (void)snprintf(picture.leases[1].parent_shard_ids[0], WEIR_NAME_SIZE, "s0");
+
+    assert_false(wi_parents_are_finished(&picture.table, &picture.leases[1]));
+}
+
 /* H7 */
 static void
 tells_a_consumer_that_stops_nothing_more(void **state)
@@ -376,6 +389,7 @@ main(void)
         cmocka_unit_test(tells_a_consumer_when_all_its_parents_are_finished),
         cmocka_unit_test(takes_a_parent_without_a_row_as_finished_unless_the_row_may_be_damaged),
         cmocka_unit_test(finds_parents_by_the_key_of_their_own_stream),
+        cmocka_unit_test(finds_parents_by_their_id_when_the_key_is_shorter),
         cmocka_unit_test(tells_a_consumer_that_stops_nothing_more),
         cmocka_unit_test(asks_for_nothing_new_when_applied_again),
     };

@@ -325,6 +325,27 @@ goes_on_at_the_horizon_when_records_were_trimmed(void **state)
     assert_true(wi_consumer_is_blocked(&consumer));
 }
 
+/* S10: the record that a row names may be the one that is gone. */
+static void
+goes_on_at_the_horizon_when_the_named_record_was_trimmed(void **state)
+{
+    struct wi_consumer consumer;
+    struct weir_position record = after(10);
+    struct wi_consumer_event event = {
+        .type = WI_CONSUMER_FETCHED,
+        .now = at_ms(5),
+        .deadline = at_ms(DEADLINE_MS),
+        .error = WEIR_ETRIMMED,
+        .next = {.type = WEIR_TRIM_HORIZON},
+    };
+    (void)state;
+    record.type = WEIR_AT_SEQUENCE_NUMBER;
+    given_fetching(&consumer, record);
+
+    assert_int_equal(wi_consumer_step(&consumer, &event).type, WI_CONSUMER_FETCH);
+    assert_false(wi_consumer_is_blocked(&consumer));
+}
+
 /* S11 */
 static void
 processes_what_stands_before_damage_and_then_blocks_there(void **state)
@@ -500,6 +521,7 @@ main(void)
         cmocka_unit_test(fetches_again_from_the_same_position_after_any_other_error),
         cmocka_unit_test(takes_a_fetch_that_found_no_memory_for_no_failure),
         cmocka_unit_test(goes_on_at_the_horizon_when_records_were_trimmed),
+        cmocka_unit_test(goes_on_at_the_horizon_when_the_named_record_was_trimmed),
         cmocka_unit_test(processes_what_stands_before_damage_and_then_blocks_there),
         cmocka_unit_test(anchors_latest_before_it_waits_for_records),
         cmocka_unit_test(anchors_just_before_records_that_came_with_the_first_answer),

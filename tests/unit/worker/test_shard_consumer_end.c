@@ -328,6 +328,52 @@ makes_no_second_final_call_when_the_lease_is_lost_during_shutdown_requested(void
         ended_at(&consumer, WI_CONSUMER_CALL_RETURNED, WEIR_OK, 4).type, WI_CONSUMER_DONE);
 }
 
+/* S2: a session that is over takes its leases with it. */
+static void
+ends_without_a_release_when_the_session_is_lost(void **state)
+{
+    struct wi_consumer consumer;
+    (void)state;
+    given_at_shard_end(&consumer);
+
+    (void)ended_at(&consumer, WI_CONSUMER_CALL_RETURNED, WEIR_OK, 5);
+    assert_int_equal(
+        ended_at(&consumer, WI_CONSUMER_FINISHED, WEIR_ESESSIONLOST, 6).type, WI_CONSUMER_DONE);
+    assert_false(wi_consumer_is_blocked(&consumer));
+}
+
+/* S16: refused though nothing was in it: the row is tried again as it is. */
+static void
+releases_again_when_a_release_without_a_checkpoint_is_refused(void **state)
+{
+    struct wi_consumer consumer;
+    (void)state;
+    given_waiting(&consumer, after(10));
+
+    assert_int_equal(step_at(&consumer, WI_CONSUMER_STOP, 1).type, WI_CONSUMER_RELEASE);
+    assert_int_equal(
+        ended_at(&consumer, WI_CONSUMER_RELEASED, WEIR_EINVAL, 2).type, WI_CONSUMER_WAIT);
+    assert_int_equal(after_back_off(&consumer, 2).type, WI_CONSUMER_RELEASE);
+    assert_int_equal(
+        ended_at(&consumer, WI_CONSUMER_RELEASED, WEIR_OK, 9000).type, WI_CONSUMER_DONE);
+}
+
+/* S17: years of failures do not begin to count anew. */
+static void
+counts_failures_and_attempts_without_overflow(void **state)
+{
+    struct wi_consumer consumer;
+    (void)state;
+    given_processing(&consumer);
+    consumer.failures = UINT32_MAX;
+    consumer.attempt = UINT32_MAX;
+
+    (void)failed_at(&consumer, 0, 10, 5);
+    assert_int_equal(consumer.failures, UINT32_MAX);
+    assert_int_equal(consumer.attempt, UINT32_MAX);
+    assert_true(wi_consumer_is_blocked(&consumer));
+}
+
 /* S17 */
 static void
 backs_off_at_most_as_long_as_the_cap_says_and_differently_by_seed(void **state)
@@ -376,6 +422,9 @@ main(void)
         cmocka_unit_test(lets_a_release_in_flight_end_when_the_lease_is_lost),
         cmocka_unit_test(
             makes_no_second_final_call_when_the_lease_is_lost_during_shutdown_requested),
+        cmocka_unit_test(ends_without_a_release_when_the_session_is_lost),
+        cmocka_unit_test(releases_again_when_a_release_without_a_checkpoint_is_refused),
+        cmocka_unit_test(counts_failures_and_attempts_without_overflow),
         cmocka_unit_test(backs_off_at_most_as_long_as_the_cap_says_and_differently_by_seed),
     };
 
