@@ -317,6 +317,7 @@ wi_sim_node_session_lost(struct wi_sim *sim, struct wi_sim_node *node)
     wi_sim_note(sim, "worker %u has lost its session", (unsigned)node->number);
     for (size_t i = 0; i < node->consumer_count; i++) {
         node->consumers[i]->told_to_stop = true;
+        node->consumers[i]->verified = WI_LEASE_LOST_WITH_ITS_SESSION;
         wi_sim_consumer_tell(node->consumers[i], WI_SIM_FACT_LEASE_LOST);
     }
     node->joined = false;

@@ -71,10 +71,20 @@ wi_lease_renewer_answered(
 }
 
 struct weir_mono
+wi_lease_deadline(struct weir_mono session, int64_t hold_ms, struct weir_mono verified)
+{
+    if (verified.ns == WI_LEASE_LOST_WITH_ITS_SESSION.ns) { /* N4 */
+        return (struct weir_mono){0};
+    }
+    WEIR_ASSERT(verified.ns >= 0);
+    return wi_mono_earlier(session, wi_mono_add_ms(verified, hold_ms)); /* N6 */
+}
+
+struct weir_mono
 wi_lease_renewer_deadline(const struct wi_lease_renewer *renewer, struct weir_mono verified)
 {
     WEIR_ASSERT(renewer->hold_ms > 0);
-    return wi_mono_earlier(renewer->deadline, wi_mono_add_ms(verified, renewer->hold_ms));
+    return wi_lease_deadline(renewer->deadline, renewer->hold_ms, verified);
 }
 
 struct weir_mono

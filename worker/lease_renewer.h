@@ -37,8 +37,16 @@ void wi_lease_renewer_sent(struct wi_lease_renewer *renewer, struct weir_mono no
 void wi_lease_renewer_answered(
     struct wi_lease_renewer *renewer, enum weir_error error, struct weir_mono now);
 
+/* Stands for the time at which a lease was verified, once its session is lost (N4): no session that
+ * comes later brings the belief in it back. */
+#define WI_LEASE_LOST_WITH_ITS_SESSION ((struct weir_mono){-1})
+
 /* Until when a lease may be believed in whose ownership was last verified by a request sent, or a
- * read begun, at `verified`. */
+ * read begun, at `verified`, while the present session is believed in until `session` (N6). */
+struct weir_mono wi_lease_deadline(
+    struct weir_mono session, int64_t hold_ms, struct weir_mono verified);
+
+/* The same for the session of the renewer. */
 struct weir_mono wi_lease_renewer_deadline(
     const struct wi_lease_renewer *renewer, struct weir_mono verified);
 

@@ -16,6 +16,7 @@
 #include "core/str.h"
 #include "lease/lease.h"
 #include "worker/checkpoint_tracker.h"
+#include "worker/lease_renewer.h"
 #include "worker/processor_pool.h"
 #include "worker/runner_actions.h"
 #include "worker/shard_consumer.h"
@@ -38,8 +39,7 @@ wi_runner_deadline(const struct wi_runner *runner)
         atomic_load_explicit(&runner->shared->session_deadline_ns, memory_order_acquire)};
     struct weir_mono verified = {atomic_load_explicit(&runner->verified_ns, memory_order_acquire)};
 
-    return wi_mono_earlier(
-        session, wi_mono_add_ms(verified, atomic_load(&runner->shared->hold_ms)));
+    return wi_lease_deadline(session, atomic_load(&runner->shared->hold_ms), verified);
 }
 
 /* The row names the shard, its parents and its range; that is what callbacks are told. */

@@ -151,8 +151,11 @@ wi_worker_session_lost(struct weir_worker *worker)
         "%s was silent for too long and lost its leases; it joins again",
         worker->owner);
     for (size_t i = 0; i < worker->runner_count; i++) {
-        worker->runners[i]->told_to_stop = true;
-        wi_runner_tell(worker->runners[i], WI_FACT_LEASE_LOST);
+        struct wi_runner *runner = worker->runners[i];
+
+        runner->told_to_stop = true;
+        atomic_store(&runner->verified_ns, WI_LEASE_LOST_WITH_ITS_SESSION.ns);
+        wi_runner_tell(runner, WI_FACT_LEASE_LOST);
     }
     worker->joined = false; /* rejoin() sees it, once no job uses the old identity any more */
 }

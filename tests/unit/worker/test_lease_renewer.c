@@ -145,6 +145,22 @@ never_believes_beyond_the_last_accepted_send(void **state)
     }
 }
 
+/* N4 */
+static void
+does_not_believe_again_in_a_lease_of_a_lost_session_when_the_next_one_begins(void **state)
+{
+    struct wi_lease_renewer renewer;
+    (void)state;
+
+    wi_lease_renewer_init(&renewer, D_MS, at_ms(100));
+
+    assert_true(
+        wi_lease_renewer_deadline(&renewer, WI_LEASE_LOST_WITH_ITS_SESSION).ns == at_ms(0).ns);
+    assert_true(
+        wi_lease_deadline(WI_MONO_NEVER, INT64_MAX, WI_LEASE_LOST_WITH_ITS_SESSION).ns ==
+        at_ms(0).ns);
+}
+
 int
 main(void)
 {
@@ -157,6 +173,8 @@ main(void)
         cmocka_unit_test(sends_nothing_while_a_renewal_is_in_flight),
         cmocka_unit_test(believes_in_a_lease_neither_longer_than_verified_nor_than_the_session),
         cmocka_unit_test(never_believes_beyond_the_last_accepted_send),
+        cmocka_unit_test(
+            does_not_believe_again_in_a_lease_of_a_lost_session_when_the_next_one_begins),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
