@@ -97,16 +97,23 @@ void wi_aws_perform_all(
 const char *wi_aws_region(const struct wi_aws_client *client);
 const char *wi_aws_endpoint(const struct wi_aws_client *client);
 
-/* Headers of a signed request that the caller sends itself (SubscribeToShard). Valid until the
- * arena buffer changes. */
+/* Headers of a signed POST to the endpoint: Host, Content-Type, X-Amz-Target, X-Amz-Date,
+ * X-Amz-Security-Token if there is one, Authorization. */
+#define WI_AWS_HEADERS_MAX 6U
+
+struct wi_aws_signed {
+    struct wi_http_header headers[WI_AWS_HEADERS_MAX];
+    size_t count;
+};
+
+/* Sign a request that the caller sends itself (SubscribeToShard). The headers point into the
+ * arena, which is emptied first, and into the client. */
 WEIR_MUST_CHECK enum weir_error wi_aws_sign(
     struct wi_aws_client *client,
     const char *operation,
     struct weir_bytes body,
     struct wi_buffer *arena,
-    struct wi_http_header *ret_headers,
-    size_t header_max,
-    size_t *ret_count,
+    struct wi_aws_signed *ret,
     struct weir_detail *detail);
 
 #endif

@@ -41,7 +41,7 @@ struct wi_http_request {
     int64_t timeout_ms;         /* > 0: of the whole exchange, connecting included */
     int64_t quiet_timeout_ms;   /* > 0: of silence in a body that is streamed; 0: none */
     bool http2;                 /* ask for HTTP/2 (enhanced fan-out) */
-    wi_http_body_fn stream;     /* NULL: the body is collected in the answer */
+    wi_http_body_fn stream;     /* gets the body of a 2xx answer; NULL: it is collected */
     void *stream_context;
 };
 
@@ -74,6 +74,8 @@ struct wi_http_ops {
     void (*perform)(void *http, struct wi_http_exchange *const *exchanges, size_t count);
     /* End the calls of other threads with WEIR_ECANCELED, now and from now on. */
     void (*interrupt)(void *http);
+    /* Wait before the next attempt; interrupt() ends it. NULL, in tests: nobody waits. */
+    void (*pause)(void *http, int64_t ms);
 };
 
 struct wi_http {
@@ -86,7 +88,7 @@ struct wi_http_curl_options {
     const char *ca_file; /* NULL: AWS_CA_BUNDLE, else the system's */
 };
 
-enum weir_error wi_http_open_curl(
+WEIR_MUST_CHECK enum weir_error wi_http_open_curl(
     const struct weir_env *env, const struct wi_http_curl_options *options, struct wi_http **ret);
 void wi_http_close(struct wi_http *http);
 

@@ -1,0 +1,576 @@
+#include "aws/http_lane.h"
+
+#include <cstdio>
+#include <curl/curl.h>
+#include <curl/curlver.h>
+#include <curl/easy.h>
+#include <curl/system.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
+#include <weir/version.h>
+
+#include "aws/http.h"
+#include "core/check.h"
+#include "core/clock.h"
+#include "core/detail.h"
+#include "core/mono.h"
+#include "core/str.h"
+
+/* Longest name and value of a header that is sent. The session token is the longest. */
+#define HEADER_SIZE_MAX 12288
+/* Seconds without traffic before, and between, TCP keep-alive probes. */
+#define KEEPALIVE_S 30L
+/* An idle connection is not used again after this: load balancers close theirs after 60 s. */
+#define IDLE_CONNECTION_MAX_S 50L
+#define MS_PER_S              1000
+
+static size_t
+give_body(char *to, size_t size, size_t count, void *context)
+{
+    struct wi_http_lane *lane = context;
+    struct weir_bytes body = lane->exchange->request.body;
+    size_t left = body.length - lane->body_sent;
+    size_t room = size * count;
+    size_t length = left < room ? left : room;
+
+    if (length > 0) {
+        memcpy(to, (const char *)body.data + lane->body_sent, length);
+    }
+    lane->body_sent += length;
+    return length;
+}
+
+/* When a kept-alive connection ends without an answer, libcurl would send the body once more by
+ * itself. Whether a request may be made twice is not for it to say. */
+static int
+refuse_rewinding(void *context, curl_off_t offset, int origin)
+{
+    const struct wi_http_lane *lane = context;
+
+    return lane->body_sent == 0 && offset == 0 && origin == SEEK_SET ? CURL_SEEKFUNC_OK
+                                                                     : CURL_SEEKFUNC_FAIL;
+}
+
+static bool
+is_streamed(const struct wi_http_lane *lane)
+{
+    const struct wi_http_exchange *exchange = lane->exchange;
+
+    return exchange->request.stream != NULL && exchange->status / 100 == 2;
+}
+
+static size_t
+take_body(char *data, size_t size, size_t count, void *context)
+{
+    struct wi_http_lane *lane = context;
+    struct wi_http_exchange *exchange = lane->exchange;
+    size_t length = size * count;
+
+    if (is_streamed(lane)) {
+        if (!exchange->request.stream(
+                exchange->request.stream_context, (struct weir_bytes){data, length})) {
+            lane->refused = WEIR_ECANCELED;
+            return 0;
+        }
+        lane->heard = wi_mono_now(lane->env);
+        return length;
+    }
+    if (length > WI_HTTP_BODY_MAX - exchange->body.length) {
+        lane->refused = WEIR_ELIMIT;
+        return 0;
+    }
+    wi_buffer_append(&exchange->body, data, length);
+    if (wi_buffer_error(&exchange->body) != WEIR_OK) {
+        lane->refused = WEIR_ENOMEM;
+        return 0;
+    }
+    return length;
+}
+
+static bool
+is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static struct weir_str
+trimmed(struct weir_str text)
+{
+    while (text.length > 0 && is_blank(text.data[text.length - 1])) {
+        text.length--;
+    }
+    while (text.length > 0 && is_blank(text.data[0])) {
+        text.data++;
+        text.length--;
+    }
+    return text;
+}
+
+/* HTTP's date as milliseconds since the epoch; -1 if it is none. */
+static int64_t
+parse_date(struct weir_str value)
+{
+    char text[64];
+    time_t seconds;
+
+    if (!wi_str_copy(text, sizeof text, value)) {
+        return -1;
+    }
+    seconds = curl_getdate(text, NULL);
+    return seconds < 0 ? -1 : (int64_t)seconds * MS_PER_S;
+}
+
+/* Retry-After is a number of seconds or a date. */
+static int64_t
+parse_retry_after(const struct wi_http_lane *lane, struct weir_str value)
+{
+    int64_t seconds = 0;
+    int64_t date_ms;
+    int64_t now_ms;
+
+    if (wi_str_to_i64(value, &seconds) == WEIR_OK) {
+        return seconds >= 0 && seconds <= INT32_MAX ? seconds * MS_PER_S : -1;
+    }
+    date_ms = parse_date(value);
+    now_ms = wi_wall_now(lane->env).ms;
+    return date_ms < 0 ? -1 : date_ms > now_ms ? date_ms - now_ms : 0;
+}
+
+/* The name of an error as it comes: "com.amazon...#Name:http://..." has its ends cut off later. */
+static void
+note_header(struct wi_http_lane *lane, struct weir_str name, struct weir_str value)
+{
+    struct wi_http_exchange *exchange = lane->exchange;
+    char text[32];
+
+    if (!wi_str_copy(text, sizeof text, name)) {
+        return;
+    }
+    if (strcasecmp(text, "x-amzn-requestid") == 0 || strcasecmp(text, "x-amz-request-id") == 0) {
+        (void)wi_str_copy(exchange->request_id, sizeof exchange->request_id, value);
+    } else if (strcasecmp(text, "x-amzn-errortype") == 0) {
+        (void)wi_str_copy(exchange->error_type, sizeof exchange->error_type, value);
+    } else if (strcasecmp(text, "date") == 0) {
+        int64_t date_ms = parse_date(value);
+        exchange->date_ms = date_ms < 0 ? 0 : date_ms;
+    } else if (strcasecmp(text, "retry-after") == 0) {
+        exchange->retry_after_ms = parse_retry_after(lane, value);
+    }
+}
+
+static void
+forget_answer(struct wi_http_exchange *exchange)
+{
+    exchange->status = 0;
+    exchange->request_id[0] = '\0';
+    exchange->error_type[0] = '\0';
+    exchange->date_ms = 0;
+    exchange->retry_after_ms = -1;
+}
+
+static size_t
+take_header(char *data, size_t size, size_t count, void *context)
+{
+    struct wi_http_lane *lane = context;
+    struct weir_str line = {data, size * count};
+    struct weir_str name;
+    struct weir_str value;
+    long status = 0;
+
+    if (wi_str_starts_with(line, WI_STR("HTTP/"))) {
+        /* Of several heads, 100 Continue for instance, the last one counts. */
+        forget_answer(lane->exchange);
+        (void)curl_easy_getinfo(lane->easy, CURLINFO_RESPONSE_CODE, &status);
+        lane->exchange->status = (int)status;
+        return line.length;
+    }
+    if (wi_str_cut(line, ':', &name, &value)) {
+        note_header(lane, name, trimmed(value));
+    } else if (is_streamed(lane)) {
+        lane->in_body = true;
+        lane->heard = wi_mono_now(lane->env);
+    }
+    return line.length;
+}
+
+static enum weir_error
+add_line(struct wi_http_lane *lane, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(lane->headers, line);
+
+    if (longer == NULL) {
+        return WEIR_ENOMEM;
+    }
+    lane->headers = longer;
+    return WEIR_OK;
+}
+
+static enum weir_error
+add_header(struct wi_http_lane *lane, const char *name, const char *value)
+{
+    struct wi_buffer line;
+    enum weir_error error;
+
+    if (strpbrk(name, "\r\n:") != NULL || strpbrk(value, "\r\n") != NULL ||
+        strlen(name) + strlen(value) > HEADER_SIZE_MAX) {
+        return WEIR_EINVAL;
+    }
+    wi_buffer_init(&line, lane->env);
+    wi_buffer_append_z(&line, name);
+    /* libcurl sends a header without content only if it ends in a semicolon. */
+    wi_buffer_append_z(&line, *value == '\0' ? ";" : ": ");
+    wi_buffer_append_z(&line, value);
+    error = wi_buffer_error(&line);
+    if (error == WEIR_OK) {
+        error = add_line(lane, wi_buffer_text(&line));
+    }
+    wi_buffer_free(&line);
+    return error;
+}
+
+static enum weir_error
+add_headers(struct wi_http_lane *lane)
+{
+    const struct wi_http_request *request = &lane->exchange->request;
+    enum weir_error error = add_line(lane, "User-Agent: weir/" WEIR_VERSION);
+
+    /* libcurl would wait for "100 Continue". */
+    if (error == WEIR_OK) {
+        error = add_line(lane, "Expect:");
+    }
+    for (size_t i = 0; i < request->header_count && error == WEIR_OK; i++) {
+        error = add_header(lane, request->headers[i].name, request->headers[i].value);
+    }
+    return error;
+}
+
+/* Credentials come from addresses of this host and its network that no proxy leads to. */
+static bool
+is_beside_us(const char *url)
+{
+    static const char *const starts[] = {
+        "http://127.",
+        "https://127.",
+        "http://localhost",
+        "https://localhost",
+        "http://169.254.",
+        "http://[::1]",
+        "https://[::1]",
+        "http://[fd00:ec2:"};
+
+    for (size_t i = 0; i < WI_ARRAY_LENGTH(starts); i++) {
+        if (strncasecmp(url, starts[i], strlen(starts[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+set_limits(CURL *easy, const struct wi_http_request *request)
+{
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
+    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+    (void)curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_S);
+    (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_S);
+    (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_MAX_S);
+    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* Past the time limit nobody waits for the thread that still resolves a name. */
+    (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+    (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    (void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    (void)curl_easy_setopt(
+        easy,
+        CURLOPT_HTTP_VERSION,
+        (long)(request->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+}
+
+static void
+set_callbacks(struct wi_http_lane *lane)
+{
+    CURL *easy = lane->easy;
+
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, lane);
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, lane);
+    (void)curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_body);
+    (void)curl_easy_setopt(easy, CURLOPT_READDATA, lane);
+    (void)curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, refuse_rewinding);
+    (void)curl_easy_setopt(easy, CURLOPT_SEEKDATA, lane);
+    (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, lane->words);
+    (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, lane);
+    (void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, lane->headers);
+}
+
+/* CURLE_OUT_OF_MEMORY, or what an option says about its text. */
+static CURLcode
+set_texts(const struct wi_http_lane *lane, const char *ca_file)
+{
+    const struct wi_http_request *request = &lane->exchange->request;
+    CURLcode code = curl_easy_setopt(lane->easy, CURLOPT_URL, request->url);
+
+    if (code == CURLE_OK) {
+        code = curl_easy_setopt(lane->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    }
+    if (code == CURLE_OK && ca_file != NULL) {
+        code = curl_easy_setopt(lane->easy, CURLOPT_CAINFO, ca_file);
+    }
+    if (code == CURLE_OK && is_beside_us(request->url)) {
+        code = curl_easy_setopt(lane->easy, CURLOPT_PROXY, "");
+    }
+    if (code == CURLE_OK) {
+        code = curl_easy_setopt(lane->easy, CURLOPT_CUSTOMREQUEST, request->method);
+    }
+    return code;
+}
+
+static void
+set_method(const struct wi_http_lane *lane)
+{
+    const struct wi_http_request *request = &lane->exchange->request;
+
+    if (strcmp(request->method, "GET") == 0) {
+        (void)curl_easy_setopt(lane->easy, CURLOPT_HTTPGET, 1L);
+        return;
+    }
+    (void)curl_easy_setopt(lane->easy, CURLOPT_POST, 1L);
+    (void)curl_easy_setopt(
+        lane->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.length);
+}
+
+static void
+forget_exchange(struct wi_http_lane *lane)
+{
+    curl_slist_free_all(lane->headers);
+    lane->headers = NULL;
+    lane->exchange = NULL;
+}
+
+enum weir_error
+wi_http_lane_start(
+    struct wi_http_lane *lane, struct wi_http_exchange *exchange, const char *ca_file)
+{
+    enum weir_error error;
+
+    WEIR_ASSERT(exchange->request.timeout_ms > 0);
+    WEIR_ASSERT(exchange->request.connect_timeout_ms > 0);
+    WEIR_ASSERT(lane->exchange == NULL);
+    lane->exchange = exchange;
+    lane->body_sent = 0;
+    lane->refused = WEIR_OK;
+    lane->in_body = false;
+    lane->words[0] = '\0';
+    wi_buffer_reset(&exchange->body);
+    forget_answer(exchange);
+    if (lane->easy == NULL) {
+        lane->easy = curl_easy_init();
+    } else {
+        curl_easy_reset(lane->easy);
+    }
+    error = lane->easy == NULL ? WEIR_ENOMEM : add_headers(lane);
+    if (error == WEIR_OK) {
+        set_method(lane);
+        error = set_texts(lane, ca_file) == CURLE_OK ? WEIR_OK : WEIR_ENOMEM;
+    }
+    if (error != WEIR_OK) {
+        forget_exchange(lane);
+        return wi_detail(
+            &exchange->detail,
+            error,
+            "%s",
+            error == WEIR_EINVAL ? "a header of the request is too long or has a line break"
+                                 : "no memory for an HTTP request");
+    }
+    set_limits(lane->easy, &exchange->request);
+    set_callbacks(lane);
+    return WEIR_OK;
+}
+
+/* Whether a single byte of the request may have left us. */
+static bool
+was_sent(const struct wi_http_lane *lane)
+{
+    curl_off_t connected_us = 0;
+    long request_size = 0;
+
+    (void)curl_easy_getinfo(lane->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    (void)curl_easy_getinfo(lane->easy, CURLINFO_REQUEST_SIZE, &request_size);
+    return lane->body_sent > 0 || connected_us > 0 || request_size > 0;
+}
+
+static bool
+is_tls(CURLcode code)
+{
+    switch ((int)code) {
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_ENGINE_INITFAILED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static enum weir_error
+describe_unsent(struct wi_http_exchange *exchange, CURLcode code, const char *words)
+{
+    const char *url = exchange->request.url;
+
+    if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY) {
+        return wi_detail(
+            &exchange->detail,
+            WEIR_EIO,
+            "no address for the host of %s: check the region, the endpoint and name resolution "
+            "(%s)",
+            url,
+            words);
+    }
+    if (is_tls(code)) {
+        return wi_detail(
+            &exchange->detail,
+            WEIR_EACCESS,
+            "TLS with %s failed (%s): if its certificate is not from a public authority, name the "
+            "authority's file in AWS_CA_BUNDLE",
+            url,
+            words);
+    }
+    if (code == CURLE_OPERATION_TIMEDOUT) {
+        return wi_detail(
+            &exchange->detail,
+            WEIR_ETIMEOUT,
+            "no connection to %s within %lld ms: check the endpoint, routes, firewalls and proxies",
+            url,
+            (long long)exchange->request.connect_timeout_ms);
+    }
+    return wi_detail(
+        &exchange->detail,
+        WEIR_EIO,
+        "no connection to %s (%s): check that the service runs there",
+        url,
+        words);
+}
+
+static enum weir_error
+describe_unanswered(struct wi_http_exchange *exchange, CURLcode code, const char *words)
+{
+    const char *url = exchange->request.url;
+
+    if (code == CURLE_OPERATION_TIMEDOUT) {
+        return wi_detail(
+            &exchange->detail,
+            WEIR_ETIMEOUT,
+            "no whole answer from %s within %lld ms: the service is slow, or the network loses "
+            "packets",
+            url,
+            (long long)exchange->request.timeout_ms);
+    }
+    return wi_detail(
+        &exchange->detail,
+        WEIR_EIO,
+        "%s ended the connection before its answer was whole (%s)",
+        url,
+        words);
+}
+
+static enum weir_error
+describe_refused(struct wi_http_exchange *exchange, enum weir_error error)
+{
+    const char *url = exchange->request.url;
+
+    if (error == WEIR_ELIMIT) {
+        return wi_detail(
+            &exchange->detail,
+            error,
+            "the answer of %s is longer than %u bytes",
+            url,
+            (unsigned)WI_HTTP_BODY_MAX);
+    }
+    if (error == WEIR_ENOMEM) {
+        return wi_detail(&exchange->detail, error, "no memory for the answer of %s", url);
+    }
+    return wi_detail(&exchange->detail, error, "the answer of %s was not wanted any more", url);
+}
+
+static enum weir_error
+outcome(struct wi_http_lane *lane, CURLcode code)
+{
+    struct wi_http_exchange *exchange = lane->exchange;
+    const char *words = lane->words[0] != '\0' ? lane->words : curl_easy_strerror(code);
+
+    if (lane->refused != WEIR_OK) {
+        return describe_refused(exchange, lane->refused);
+    }
+    if (code == CURLE_OUT_OF_MEMORY) {
+        return describe_refused(exchange, WEIR_ENOMEM);
+    }
+    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
+        return wi_detail(
+            &exchange->detail,
+            WEIR_EINVAL,
+            "\"%s\" is no http or https URL (%s): correct the endpoint",
+            exchange->request.url,
+            words);
+    }
+    return exchange->failure == WI_HTTP_NOT_SENT ? describe_unsent(exchange, code, words)
+                                                 : describe_unanswered(exchange, code, words);
+}
+
+void
+wi_http_lane_finish(struct wi_http_lane *lane, CURLcode code)
+{
+    struct wi_http_exchange *exchange = lane->exchange;
+
+    if (code == CURLE_OK && exchange->status > 0) {
+        exchange->error = WEIR_OK;
+        exchange->failure = WI_HTTP_ANSWERED;
+    } else {
+        exchange->failure = was_sent(lane) ? WI_HTTP_OUTCOME_UNKNOWN : WI_HTTP_NOT_SENT;
+        exchange->error = outcome(lane, code);
+    }
+    forget_exchange(lane);
+}
+
+void
+wi_http_lane_abandon(struct wi_http_lane *lane, enum weir_error error, const char *why)
+{
+    struct wi_http_exchange *exchange = lane->exchange;
+
+    exchange->failure = was_sent(lane) ? WI_HTTP_OUTCOME_UNKNOWN : WI_HTTP_NOT_SENT;
+    exchange->error = wi_detail(&exchange->detail, error, "%s: %s", exchange->request.url, why);
+    forget_exchange(lane);
+}
+
+int64_t
+wi_http_lane_quiet_left_ms(const struct wi_http_lane *lane, struct weir_mono now)
+{
+    int64_t limit_ms = lane->exchange->request.quiet_timeout_ms;
+
+    if (!lane->in_body || limit_ms <= 0) {
+        return INT64_MAX;
+    }
+    return wi_mono_until_ms(now, wi_mono_add_ms(lane->heard, limit_ms));
+}
+
+void
+wi_http_lane_free(struct wi_http_lane *lane)
+{
+    WEIR_ASSERT(lane->exchange == NULL);
+    curl_easy_cleanup(lane->easy);
+    lane->easy = NULL;
+}
