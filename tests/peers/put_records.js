@@ -2,26 +2,31 @@
 /* Put paced records into a stream and note what was acknowledged.
  *
  *   put_records.js --kinesis URL --stream S [--shards H] [--records N] [--rate R] [--size B]
- *                  [--aggregate K] [--ledger FILE] [--first I] [--stop-after-ms T]
+ *                  [--aggregate K [--map H]] [--ledger FILE] [--first I] [--stop-after-ms T]
  *
  * --shards creates the stream. Record i has the key k<i mod 997> and the data "<epoch_ms>:<i>:xxx".
- * --rate is in records per second, 0: as fast as it goes. --aggregate packs K records, whose keys are
- * then those of one shard as the stream's list shows it at the start, as KPL does. The ledger gets a
- * line `index put_ms shard sequence` per acknowledged record, when it is acknowledged. */
+ * --rate is in records per second, 0: as fast as it goes. The ledger gets a line `index put_ms shard
+ * sequence` per acknowledged record, when it is acknowledged.
+ *
+ * --aggregate packs K records as KPL does: of one shard, as far as its map of the shards shows. If the
+ * aggregate lands in another shard, since the stream was split meanwhile, the records that belong there
+ * count as acknowledged, the others are put again by a new map. --map begins with a map of H even shards. */
 const fs = require('fs');
 const { Kinesis, sleep } = require('./kinesis.js');
 const { aggregate, hashKey, options, payload } = require('./records.js');
 
 const option = options({
     kinesis: '', stream: '', shards: 0, records: 1000, rate: 0, size: 100, aggregate: 0, ledger: '',
-    first: 0, 'stop-after-ms': 0,
+    first: 0, 'stop-after-ms': 0, map: 0,
 });
 const keys = 997;
 const batchMax = 500;
 const batchesPerSecond = 10;
 const kinesis = new Kinesis(option.kinesis);
 const ledger = option.ledger ? fs.openSync(option.ledger, 'a') : -1;
-const totals = { records: 0, kinesis_records: 0, refused: 0 };
+const totals = { records: 0, kinesis_records: 0, refused: 0, misplaced: 0 };
+const retryMs = 100;
+let ranges = []; /* our map of the shards */
 
 /* As many user records as one request may carry at this rate. */
 function batchSize() {
@@ -37,8 +42,8 @@ function makeRecords(first, count) {
     });
 }
 
-/* Groups of at most --aggregate records, each for one shard of `ranges`. */
-function aggregates(records, ranges) {
+/* Groups of at most --aggregate records, each for one shard of the map. */
+function aggregates(records) {
     const open = new Map();
     const groups = [];
     for (const record of records) {
@@ -64,38 +69,52 @@ function entry(group) {
     };
 }
 
+/* What is left of a group to be put again. */
 function note(group, result) {
-    if (result.ErrorCode) {
-        totals.refused += group.length;
-        return group;
-    }
-    totals.records += group.length;
-    totals.kinesis_records++;
+    const range = option.aggregate && ranges.find((r) => r.shard === result.ShardId);
+    const taken = (record) => !result.ErrorCode &&
+        (!range || (hashKey(record.key) >= range.first && hashKey(record.key) <= range.last));
+    const acknowledged = group.filter(taken);
+    totals.records += acknowledged.length;
+    totals.kinesis_records += result.ErrorCode ? 0 : 1;
+    totals.refused += result.ErrorCode ? 1 : 0;
+    totals.misplaced += result.ErrorCode ? 0 : group.length - acknowledged.length;
     if (ledger >= 0) {
-        fs.writeSync(ledger, group.map((r) =>
+        fs.writeSync(ledger, acknowledged.map((r) =>
             `${r.index} ${r.put} ${result.ShardId} ${result.SequenceNumber}\n`).join(''));
     }
-    return [];
+    return group.filter((record) => !taken(record));
 }
 
-/* Until all are acknowledged: what is refused goes again. */
-async function put(records, ranges) {
-    let groups = option.aggregate ? aggregates(records, ranges) : records.map((record) => [record]);
-    while (groups.length > 0) {
+/* Until all are acknowledged. */
+async function put(records) {
+    for (let left = records; left.length > 0;) {
+        const groups = option.aggregate ? aggregates(left) : left.map((record) => [record]);
         const answer = await kinesis.call('PutRecords',
             { StreamName: option.stream, Records: groups.map(entry) });
-        groups = groups.filter((group, i) => note(group, answer.Records[i]).length > 0);
-        if (groups.length > 0) {
-            await sleep(100);
+        if (answer.Records.some((r) => r.ShardId && !ranges.some((k) => k.shard === r.ShardId))) {
+            ranges = await kinesis.openRanges(option.stream);
+        }
+        left = groups.flatMap((group, i) => note(group, answer.Records[i]));
+        if (answer.FailedRecordCount) {
+            await sleep(retryMs);
         }
     }
+}
+
+function evenRanges(count) {
+    const size = (1n << 128n) / BigInt(count);
+    return Array.from({ length: count }, (_, i) => ({
+        shard: 'guessed', first: size * BigInt(i), last: size * BigInt(i + 1) - 1n }));
 }
 
 async function main() {
     if (option.shards) {
         await kinesis.createStream(option.stream, option.shards);
     }
-    const ranges = option.aggregate ? await kinesis.openRanges(option.stream) : [];
+    if (option.aggregate) {
+        ranges = option.map ? evenRanges(option.map) : await kinesis.openRanges(option.stream);
+    }
     const start = Date.now();
     const end = option.first + option.records;
     for (let next = option.first; next < end;) {
@@ -105,7 +124,7 @@ async function main() {
             break;
         }
         const count = Math.min(batchSize(), end - next);
-        await put(makeRecords(next, count), ranges);
+        await put(makeRecords(next, count));
         next += count;
     }
     console.log(JSON.stringify({ ...totals, seconds: (Date.now() - start) / 1000 }));

@@ -1,0 +1,246 @@
+"""Servers and workers as child processes, and their ledgers, for tests and measurements."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from aws_json import Client, ServiceError
+
+HERE = pathlib.Path(__file__).resolve().parent
+PEERS = str(HERE / "peers.sh")
+SKIPPED = 77
+# A child ends with us, whatever ends us.
+BOUND = ["setpriv", "--pdeathsig", "KILL", "--"]
+REGION = "us-east-1"
+
+
+class Unavailable(Exception):
+    """A peer cannot be fetched here; the reason has been printed."""
+
+
+def fetch(*names):
+    """Bring peers into the cache."""
+    if subprocess.run([PEERS, "fetch", *names], check=False).returncode == SKIPPED:
+        raise Unavailable
+
+
+def start_server(name, *arguments):
+    """Start one; gives its URL and process id."""
+    done = subprocess.run(
+        [PEERS, "start", name, "--for", str(os.getpid()), "--", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode == SKIPPED:
+        raise Unavailable
+    done.check_returncode()
+    words = dict(word.split("=", 1) for word in done.stdout.split())
+    return words["ENDPOINT"], int(words["PID"])
+
+
+def stop_server(pid):
+    subprocess.run([PEERS, "stop", str(pid)], check=True)
+
+
+def run_as_test(main):
+    """Exit with what main() returns, or as skipped."""
+    try:
+        sys.exit(main())
+    except Unavailable:
+        sys.exit(SKIPPED)
+
+
+def wait_until(condition, seconds, poll=0.1):
+    """Seconds until condition() is true; None if it takes longer than that."""
+    start = time.monotonic()
+    while not condition():
+        if time.monotonic() - start > seconds:
+            return None
+        time.sleep(poll)
+    return time.monotonic() - start
+
+
+class Site:
+    """A stream and a lease table: where they are, and how to look at them."""
+
+    def __init__(self, folder, kinesis, dynamodb, stream, table):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.kinesis_url, self.dynamodb_url = kinesis, dynamodb
+        self.kinesis = Client("kinesis", kinesis)
+        self.dynamodb = Client("dynamodb", dynamodb)
+        self.stream, self.table = stream, table
+
+    def create_stream(self, shards):
+        self.kinesis.call("CreateStream", StreamName=self.stream, ShardCount=shards)
+        self.wait_active()
+
+    def wait_active(self):
+        def active():
+            answer = self.kinesis.call("DescribeStreamSummary", StreamName=self.stream)
+            return answer["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE"
+
+        wait_until(active, 30, 0.05)
+
+    def open_shards(self):
+        return [
+            s
+            for s in self.kinesis.list_shards(self.stream)
+            if not s["SequenceNumberRange"].get("EndingSequenceNumber")
+        ]
+
+    def rows(self):
+        """Rows of the table by key, plain values; {} while there is no table."""
+        try:
+            rows = self.dynamodb.scan(self.table)
+        except ServiceError as error:
+            if error.name == "ResourceNotFoundException":
+                return {}
+            raise
+        return {row["leaseKey"]["S"]: {k: next(iter(v.values())) for k, v in row.items()} for row in rows}
+
+    def leases(self):
+        return {k: r for k, r in self.rows().items() if r.get("entityType", "LEASE") == "LEASE"}
+
+    def owners(self):
+        return {key: row.get("leaseOwner") for key, row in self.leases().items()}
+
+    def leader(self):
+        return self.rows().get("Leader", {}).get("ownerName")
+
+    def put(self, ledger, **options):
+        """The producer, as a child process."""
+        words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        words = [part for word in words for part in word.split("=", 1)]
+        command = ["node", str(HERE / "put_records.js"), "--kinesis", self.kinesis_url]
+        command += ["--stream", self.stream, "--ledger", str(self.folder / ledger), *words]
+        return subprocess.Popen([*BOUND, *command], stdout=subprocess.PIPE, text=True)
+
+
+class Worker:
+    """What both kinds have in common: a process, a name, a ledger."""
+
+    kind = ""
+
+    def __init__(self, site, name):
+        self.site, self.name = site, name
+        self.ledger = site.folder / f"{name}.ledger"
+        self.process = None
+
+    def signal(self, number):
+        os.kill(self.process.pid, number)
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def terminate(self, seconds=60):
+        """SIGTERM; True if it ended in time."""
+        self.signal(signal.SIGTERM)
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return False
+        return True
+
+    def usage(self):
+        """CPU seconds and resident KiB so far."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks = os.sysconf("SC_CLK_TCK")
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+        return (int(fields[11]) + int(fields[12])) / ticks, int(resident.split()[1])
+
+    def entries(self):
+        """Its ledger so far."""
+        return read_ledger(self.ledger)
+
+
+class JavaWorker(Worker):
+    kind = "java"
+
+    def __init__(self, site, name, ledger=True, **options):
+        super().__init__(site, name)
+        options = {
+            "stream": site.stream,
+            "table": site.table,
+            "kinesis": site.kinesis_url,
+            "dynamodb": site.dynamodb_url,
+            "worker_id": name,
+            **({"ledger": self.ledger} if ledger else {}),
+            **options,
+        }
+        words = [w for k, v in options.items() for w in ("--" + k.replace("_", "-"), str(v))]
+        self.events = site.folder / f"{name}.events"
+        with open(self.events, "a") as out, open(site.folder / f"{name}.log", "a") as log:
+            self.process = subprocess.Popen(
+                [*BOUND, PEERS, "exec", "java-kcl", *words], stdout=out, stderr=log
+            )
+
+
+class WeirWorker(Worker):
+    """A `weir worker --print` whose lines become a ledger. Lines are in the pipe, and so in the
+    ledger, before weir checkpoints them."""
+
+    kind = "weir"
+
+    def __init__(self, site, name, program, ledger=True, **options):
+        super().__init__(site, name)
+        stream = f"kinesis:{site.stream}?region={REGION}&endpoint={site.kinesis_url}"
+        table = f"dynamodb:{site.table}?region={REGION}&endpoint={site.dynamodb_url}"
+        words = [w for k, v in options.items() for w in ("--" + k.replace("_", "-"), str(v))]
+        command = [program, "worker", "--app", site.table, "--stream", stream, "--table", table]
+        command += ["--id", name, "--print", *words]
+        keys = {"AWS_ACCESS_KEY_ID": "AKIDFAKE", "AWS_SECRET_ACCESS_KEY": "fake"}
+        with open(site.folder / f"{name}.log", "a") as log:
+            self.process = subprocess.Popen(
+                [*BOUND, *command],
+                stdout=subprocess.PIPE if ledger else subprocess.DEVNULL,
+                stderr=log,
+                env={**os.environ, **keys},
+            )
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        if ledger:
+            self.reader.start()
+
+    def _read(self):
+        with open(self.ledger, "a", buffering=1) as ledger:
+            for line in self.process.stdout:
+                now = time.time_ns() // 1000000
+                record = json.loads(line)
+                put_ms, index = record["data"].split(":", 2)[:2]
+                ledger.write(
+                    f"{now} {put_ms} {index} {record['shard_id']} {record['sequence_number']}"
+                    f" {record['sub_sequence_number']} {record['lease_epoch']}\n"
+                )
+
+
+def read_ledger(path):
+    """Entries (recv_ms, put_ms, index, shard, sequence, sub_sequence); a torn last line is none."""
+    entries = []
+    if not pathlib.Path(path).exists():
+        return entries
+    with open(path) as lines:
+        for line in lines:
+            words = line.split()
+            if line.endswith("\n") and len(words) >= 6:
+                numbers = [int(word) for word in words[:3]]
+                entries.append((*numbers, words[3], int(words[4]), int(words[5])))
+    return entries
+
+
+def read_put(path):
+    """What the producer's ledger has: (index, put_ms, shard, sequence) per acknowledged record."""
+    with open(path) as lines:
+        rows = [line.split() for line in lines if line.endswith("\n")]
+    return [(int(r[0]), int(r[1]), r[2], int(r[3])) for r in rows]
