@@ -1,6 +1,6 @@
 #include "aws/http_lane.h"
 
-#include <cstdio>
+#include <stdio.h>
 #include <curl/curl.h>
 #include <curl/curlver.h>
 #include <curl/easy.h>
