@@ -18,9 +18,10 @@
 #include "core/check.h"
 #include "core/detail.h"
 
-#define LOCK_POLL_NS 1000000 /* how often a file lock is asked for again: 1 ms */
-#define NS_PER_MS    1000000
-#define MS_PER_S     1000
+#define FOLDERS_ABOVE 4U      /* DATA/apps/APP/leases: up to where DATA itself is named */
+#define LOCK_POLL_NS  1000000 /* how often a file lock is asked for again: 1 ms */
+#define NS_PER_MS     1000000
+#define MS_PER_S      1000
 
 enum weir_error
 wi_error_from_errno(int code)
@@ -155,6 +156,30 @@ make_directories(const char *path)
         }
     }
     return true;
+}
+
+enum weir_error
+wi_directory_sync_above(int directory_fd)
+{
+    int fd = fcntl(directory_fd, F_DUPFD_CLOEXEC, 0);
+    bool is_synced = fd >= 0;
+
+    for (unsigned i = 0; i < FOLDERS_ABOVE && is_synced; i++) {
+        int above = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (above < 0) {
+            is_synced = errno == EACCES; /* one that may be passed but not listed */
+            break;
+        }
+        close(fd);
+        fd = above;
+        is_synced = sync_directory(fd);
+    }
+    const int code = is_synced ? 0 : errno;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return wi_error_from_errno(code);
 }
 
 static enum weir_error

@@ -26,6 +26,10 @@ const char *wi_filesystem_refused(uint64_t type);
 enum weir_error wi_directory_open(
     const char *path, bool create, int *ret_fd, struct weir_detail *detail);
 
+/* Make the way to a directory durable, a few folders up: one that another process made and did not
+ * live to sync would take with it all that is in it. */
+enum weir_error wi_directory_sync_above(int directory_fd);
+
 /* Take the file lock (flock) on `fd`, asking again until `patience_ms` has passed. WEIR_EBUSY if
  * somebody else keeps it. The lock goes with the descriptor, also when the process dies. */
 enum weir_error wi_file_lock(int fd, bool exclusive, int64_t patience_ms);

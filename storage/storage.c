@@ -134,10 +134,15 @@ finish_files(
     struct weir_detail *detail)
 {
     int code = mdb_env_sync(environment->mdb, 1);
+    enum weir_error error;
 
     if (code != 0) {
         return wi_detail(
             detail, wi_error_from_lmdb(code), "cannot write " WI_DATA_FILE " to the disk");
+    }
+    error = wi_directory_sync_above(environment->directory_fd);
+    if (error != WEIR_OK) {
+        return wi_detail(detail, error, "cannot write the folders above to the disk");
     }
     return wi_format_stamp_write(
         environment->directory_fd, options->kind, options->format_version, detail);

@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
-require_packages build test long
+require_packages build test coverage
 build=build/mcdc
 seeds=${1:-1000}
 
