@@ -285,11 +285,17 @@ wi_lease_apply_prepare(
         error = state_length > WI_PENDING_STATE_MAX ? WEIR_EINVAL
                                                     : check_advance(lease, &update->position);
     }
-    if (error == WEIR_OK) {
+    if (error == WEIR_OK && wi_checkpoint_compare(&update->position, &lease->checkpoint) > 0) {
         lease->has_pending = true;
         lease->pending_checkpoint = update->position;
     }
     return error;
+}
+
+bool
+wi_lease_is_prepared(const struct wi_lease *lease, const struct weir_position *position)
+{
+    return lease->has_pending && wi_checkpoint_compare(position, &lease->pending_checkpoint) == 0;
 }
 
 /* What the releasing owner was handed joins what owners before it were handed. */

@@ -80,6 +80,8 @@ WEIR_MUST_CHECK enum weir_error wi_lease_apply_checkpoint(
 /* First phase of a two-phase checkpoint; `state_length` application bytes go with it. */
 WEIR_MUST_CHECK enum weir_error wi_lease_apply_prepare(
     struct wi_lease *lease, const struct wi_checkpoint_update *update, size_t state_length);
+/* Whether that position is pending now: then the bytes that came with it belong to the row. */
+bool wi_lease_is_prepared(const struct wi_lease *lease, const struct weir_position *position);
 
 /* R6's second half: final checkpoint and next owner at once. A receiver that may not receive gets
  * nothing: the lease becomes unowned. */

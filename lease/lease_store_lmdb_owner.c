@@ -91,7 +91,7 @@ write_prepared(MDB_txn *txn, void *context)
     if (error == WEIR_OK) {
         error = wi_lease_apply_prepare(&row.lease, write->item, write->state.length);
     }
-    if (error != WEIR_OK) {
+    if (error != WEIR_OK || !wi_lease_is_prepared(&row.lease, &write->item->position)) {
         return error;
     }
     row.state = write->state;

@@ -232,11 +232,11 @@ wi_memory_prepare(void *context, const struct wi_checkpoint_update *item, struct
     if (row != NULL) {
         error = wi_lease_apply_prepare(&row->lease, item, state.length);
     }
-    if (error == WEIR_OK && state.length > 0) {
-        memcpy(row->state, state.data, state.length);
-    }
-    if (error == WEIR_OK) {
+    if (error == WEIR_OK && wi_lease_is_prepared(&row->lease, &item->position)) {
         row->state_length = state.length;
+        if (state.length > 0) {
+            memcpy(row->state, state.data, state.length);
+        }
     }
     pthread_mutex_unlock(&store->mutex);
     return error;

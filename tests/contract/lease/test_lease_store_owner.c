@@ -178,6 +178,37 @@ keeps_a_prepared_checkpoint_until_one_reaches_it(void **state)
         WEIR_ENOTFOUND);
 }
 
+/* A request that was sent twice may arrive for the second time after the commit. */
+static void
+does_not_undo_a_commit_when_prepare_comes_twice(void **state)
+{
+    struct wi_lease_store *store = ((struct lease_fixture *)*state)->store;
+    uint64_t epoch = given_owned(store, "shard-a", "w1");
+    const struct weir_bytes old = {"old", 3};
+    const struct weir_bytes recent = {"recent", 6};
+    struct wi_checkpoint_update item = {"shard-a", "w1", epoch, after(20)};
+    uint8_t bytes[WI_PENDING_STATE_MAX];
+    struct weir_position position;
+    size_t length = 0;
+
+    assert_int_equal(store->ops->prepare(store->store, &item, old), WEIR_OK);
+    assert_int_equal(checkpoint_at(store, "shard-a", "w1", epoch, 20), WEIR_OK);
+    assert_int_equal(store->ops->prepare(store->store, &item, old), WEIR_OK);
+    assert_int_equal(
+        store->ops->get_pending(store->store, "shard-a", &position, bytes, &length),
+        WEIR_ENOTFOUND);
+
+    item.position = after(21);
+    assert_int_equal(store->ops->prepare(store->store, &item, recent), WEIR_OK);
+    item.position = after(20);
+    assert_int_equal(store->ops->prepare(store->store, &item, old), WEIR_OK);
+    assert_int_equal(
+        store->ops->get_pending(store->store, "shard-a", &position, bytes, &length), WEIR_OK);
+    assert_int_equal(position.sequence_number.word[3], 21);
+    assert_int_equal(length, 6);
+    assert_memory_equal(bytes, "recent", 6);
+}
+
 /* The next owner finishes what the dead one prepared. */
 static void
 keeps_a_prepared_checkpoint_over_a_change_of_owner(void **state)
@@ -366,6 +397,7 @@ main(void)
         LEASE_TEST(takes_no_sentinel_as_a_checkpoint),
         LEASE_TEST(judges_each_checkpoint_of_a_batch_by_itself),
         LEASE_TEST(keeps_a_prepared_checkpoint_until_one_reaches_it),
+        LEASE_TEST(does_not_undo_a_commit_when_prepare_comes_twice),
         LEASE_TEST(keeps_a_prepared_checkpoint_over_a_change_of_owner),
         LEASE_TEST(refuses_to_prepare_what_is_no_checkpoint),
         LEASE_TEST(hands_over_with_the_final_checkpoint),
