@@ -60,6 +60,7 @@ static const unsigned needs[WI_HISTORY_KINDS] = {
     [WI_HISTORY_LEAVING] = NEED_WORKER,
     [WI_HISTORY_GONE] = NEED_WORKER,
     [WI_HISTORY_HANG] = NEED_WORKER,
+    [WI_HISTORY_PROCESSED] = NEED_CALL | NEED_LAST,
 };
 
 enum weir_error
@@ -284,6 +285,8 @@ feed(struct wi_checker *checker, const struct wi_history_event *event)
         return wi_check_begin_event(checker, event, shard);
     case WI_HISTORY_END:
         return wi_check_end_event(checker, event, shard);
+    case WI_HISTORY_PROCESSED:
+        return wi_check_processed_event(checker, event, shard);
     case WI_HISTORY_LEASE_LOST:
     case WI_HISTORY_SHARD_ENDED:
     case WI_HISTORY_SHUTDOWN:

@@ -260,12 +260,28 @@ i13_end_of_batch(
         event->last);
 }
 
+/* Records from the batch's first one through `last` are processed. */
+static void
+note_processed(struct wi_check_shard *shard, uint64_t first, uint64_t last)
+{
+    size_t end = wi_check_window_after(&shard->window, last);
+
+    for (size_t i = wi_check_window_after(&shard->window, first - 1); i < end; i++) {
+        struct wi_check_record *record = &shard->window.items[i];
+
+        if ((record->flags & (WI_RECORD_DONE | WI_RECORD_DEAD)) == 0) {
+            WEIR_ASSERT(shard->undone > 0);
+            shard->undone--;
+        }
+        record->flags |= WI_RECORD_DONE;
+    }
+}
+
 bool
 wi_check_end_event(
     struct wi_checker *checker, const struct wi_history_event *event, struct wi_check_shard *shard)
 {
     struct wi_check_consumer *consumer = wi_check_consumer_of(shard, event->worker, event->epoch);
-    size_t end;
 
     if (!i13_end_of_batch(checker, event, consumer)) {
         return false;
@@ -275,17 +291,32 @@ wi_check_end_event(
     consumer->partial = consumer->failed && event->last != 0;
     if (event->last != 0) {
         consumer->position = event->last;
-        end = wi_check_window_after(&shard->window, event->last);
-        for (size_t i = wi_check_window_after(&shard->window, consumer->first - 1); i < end; i++) {
-            struct wi_check_record *record = &shard->window.items[i];
-
-            if ((record->flags & (WI_RECORD_DONE | WI_RECORD_DEAD)) == 0) {
-                WEIR_ASSERT(shard->undone > 0);
-                shard->undone--;
-            }
-            record->flags |= WI_RECORD_DONE;
-        }
+        note_processed(shard, consumer->first, event->last);
     }
     wi_check_progress(checker, shard);
+    return true;
+}
+
+/* I13: only within a batch, and about its records. */
+bool
+wi_check_processed_event(
+    struct wi_checker *checker, const struct wi_history_event *event, struct wi_check_shard *shard)
+{
+    struct wi_check_consumer *consumer = wi_check_consumer_of(shard, event->worker, event->epoch);
+
+    if (consumer == NULL || !consumer->in_batch || event->last > consumer->last) {
+        return wi_check_break(
+            checker,
+            "I13",
+            "shard %" PRIu32 ": worker %" PRIu32 " processed through %" PRIu64
+            " under epoch %" PRIu64 ", which is not within its batch",
+            event->shard,
+            event->worker,
+            event->last,
+            event->epoch);
+    }
+    if (event->last >= consumer->first) {
+        note_processed(shard, consumer->first, event->last);
+    }
     return true;
 }

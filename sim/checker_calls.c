@@ -90,12 +90,25 @@ i13_may_begin(
     return true;
 }
 
+/* A call of which the history said at its begin that it succeeds has returned an error. */
+static bool
+is_taken_back(const struct wi_history_event *event, const struct wi_check_consumer *consumer)
+{
+    return event->error != WEIR_OK && consumer != NULL && !consumer->destroyed &&
+           !consumer->in_batch && !consumer->shut_down && !consumer->lease_lost;
+}
+
 bool
 wi_check_initialize_event(
     struct wi_checker *checker, const struct wi_history_event *event, struct wi_check_shard *shard)
 {
     struct wi_check_consumer *consumer = wi_check_consumer_of(shard, event->worker, event->epoch);
 
+    if (is_taken_back(event, consumer) && consumer->initialized &&
+        consumer->delivered == consumer->start) {
+        consumer->initialized = false;
+        return true;
+    }
     if (!wi_check_in_hold(checker, event, shard) || !i13_may_begin(checker, event, shard) ||
         !i9_parent_before_child(checker, event, shard) ||
         !i7_starts_at_checkpoint(checker, event, shard)) {
@@ -177,6 +190,10 @@ wi_check_final_event(
     bool lost = event->kind == WI_HISTORY_LEASE_LOST;
     bool ended = event->kind == WI_HISTORY_SHARD_ENDED;
 
+    if (ended && is_taken_back(event, consumer) && consumer->shard_ended) {
+        consumer->shard_ended = false;
+        return true;
+    }
     if (!i13_may_end(checker, event, consumer) ||
         (lost ? !wi_check_renewed(checker, event, shard)
               : !wi_check_in_hold(checker, event, shard)) ||

@@ -61,6 +61,9 @@ bool wi_check_begin_event(
 bool wi_check_end_event(
     struct wi_checker *checker, const struct wi_history_event *event, struct wi_check_shard *shard);
 
+bool wi_check_processed_event(
+    struct wi_checker *checker, const struct wi_history_event *event, struct wi_check_shard *shard);
+
 /* --- checker_records.c: the stream, and what is covered -------------------------------------- */
 
 bool wi_check_put_event(

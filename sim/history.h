@@ -49,6 +49,8 @@ enum wi_history_kind {
     WI_HISTORY_GONE, /* the process of `worker` has ended, by a crash or not: no callback follows;
                         writes that were on their way may still be accepted */
     WI_HISTORY_HANG, /* on: `worker` stands still from now on (SIGSTOP); else it goes on */
+    WI_HISTORY_PROCESSED, /* inside process_records the processor said, by a checkpoint of its own,
+                             that everything through `last` is processed */
     WI_HISTORY_KINDS
 };
 

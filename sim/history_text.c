@@ -45,6 +45,7 @@ static const char *const kinds[WI_HISTORY_KINDS] = {
     [WI_HISTORY_LEAVING] = "leaving",
     [WI_HISTORY_GONE] = "gone",
     [WI_HISTORY_HANG] = "hang",
+    [WI_HISTORY_PROCESSED] = "processed",
 };
 
 static const char *const operations[] = {

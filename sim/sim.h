@@ -16,6 +16,7 @@
 #include "sim/sim_processor.h"
 #include "sim/sim_store.h"
 #include "sim/sim_stream.h"
+#include "sim/sim_user.h"
 #include "sim/sim_world.h"
 
 enum wi_sim_stage {
@@ -31,12 +32,14 @@ struct wi_sim {
     struct wi_sim_store store;
     struct wi_sim_stream stream;
     struct wi_sim_processors processors;
+    struct wi_sim_users users;
     struct wi_sim_node nodes[WI_SIM_SLOTS_MAX];
     uint32_t sessions; /* identities given so far */
     enum wi_sim_stage stage;
     uint32_t upgraded;                   /* slots that the rolling upgrade has reached */
     bool is_anchored[WI_SIM_SHARDS_MAX]; /* LATEST means a number by now */
     uint64_t anchor[WI_SIM_SHARDS_MAX];  /* that number */
+    struct wi_sim_pending pending[WI_SIM_SHARDS_MAX];
     uint64_t covered[WI_SIM_SHARDS_MAX]; /* processed through, at some time, by somebody */
 
     struct wi_checker *checker;

@@ -15,6 +15,7 @@
 
 struct wi_sim_node;
 struct wi_sim_request;
+struct wi_sim_user_call;
 
 /* Bits of wi_sim_consumer.facts, as in worker/shard_runner.h: in order of rank. */
 enum wi_sim_fact {
@@ -53,6 +54,11 @@ struct wi_sim_consumer {
     uint64_t budget_held;
     bool in_call;
     struct wi_consumer_event result; /* of the call under way */
+
+    /* The user's own processor; sim_user.c. */
+    struct wi_sim_user_call *call; /* under way; NULL: none is */
+    void *user_state;
+    bool has_user_state;
 };
 
 struct wi_sim_consumer *wi_sim_consumer_new(

@@ -18,6 +18,7 @@
 #include "sim/sim_node.h"
 #include "sim/sim_store.h"
 #include "sim/sim_stream.h"
+#include "sim/sim_user.h"
 #include "sim/sim_world.h"
 #include "worker/fetch_budget.h"
 #include "worker/shard_consumer.h"
@@ -340,5 +341,6 @@ wi_sim_consumer_finish(
     if (consumer->engine.initialized) {
         event.kind = WI_HISTORY_DESTROY;
         wi_sim_tell(sim, &event);
+        wi_sim_user_destroy(sim, node, consumer);
     }
 }

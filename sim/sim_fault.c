@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <weir/sim.h>
 #include <weir/types.h>
 
 #include "core/check.h"
@@ -137,6 +138,7 @@ draw_shape(struct wi_sim_world *world, struct wi_sim_config *config)
     config->checkpoint_records = one_of(world, 3) == 0 ? (uint64_t)draw(world, 1, 200) : 0;
     config->strict = one_of(world, 8) == 0;
     config->sink = (enum wi_sim_sink_kind)one_of(world, 3);
+    config->prepares = one_of(world, 2) == 0 && !config->automatic_checkpoints;
     config->initial_position.type = one_of(world, 6) == 0 ? WEIR_LATEST : WEIR_TRIM_HORIZON;
 }
 
@@ -202,13 +204,9 @@ sort_incidents(struct wi_sim_plan *plan)
     }
 }
 
-/* Drawn in full first, so that leaving one out does not change the others. */
 static void
-draw_incidents(
-    struct wi_sim_world *world, const struct wi_sim_limits *limits, struct wi_sim_plan *plan)
+draw_incidents(struct wi_sim_world *world, struct wi_sim_plan *plan)
 {
-    size_t kept = 0;
-
     for (unsigned i = 0; i < WI_SIM_FAULTS; i++) {
         bool is_on = wi_sim_below(world, WI_SIM_RANDOM_FAULTS, 2) == 0;
         uint64_t count = 0;
@@ -225,9 +223,28 @@ draw_incidents(
         }
     }
     sort_incidents(plan);
+}
+
+/* After everything is drawn, so that leaving something out does not change the rest. */
+static void
+apply_limits(const struct weir_sim_limits *limits, struct wi_sim_plan *plan)
+{
+    struct wi_sim_config *config = &plan->config;
+    size_t kept = 0;
+
+    if (limits->workers > 0 && limits->workers < config->workers) {
+        config->workers = limits->workers;
+    }
+    if (limits->shards > 0 && limits->shards < config->shards) {
+        config->shards = limits->shards;
+    }
+    if (limits->chaos_ms > 0 && limits->chaos_ms < config->chaos_ms) {
+        config->chaos_ms = limits->chaos_ms;
+    }
     for (size_t i = 0; i < plan->incident_count; i++) {
         if ((limits->skip >> i & 1) == 0 &&
-            (limits->without >> plan->incidents[i].fault & 1) == 0) {
+            (limits->without >> plan->incidents[i].fault & 1) == 0 &&
+            plan->incidents[i].time_ns <= config->chaos_ms * WI_SIM_NS_PER_MS) {
             plan->incidents[kept++] = plan->incidents[i];
         }
     }
@@ -236,11 +253,12 @@ draw_incidents(
 
 void
 wi_sim_plan_draw(
-    struct wi_sim_world *world, const struct wi_sim_limits *limits, struct wi_sim_plan *ret)
+    struct wi_sim_world *world, const struct weir_sim_limits *limits, struct wi_sim_plan *ret)
 {
     *ret = (struct wi_sim_plan){0};
     draw_shape(world, &ret->config);
     draw_times(world, &ret->config);
     draw_rates(world, limits->without, &ret->config);
-    draw_incidents(world, limits, ret);
+    draw_incidents(world, ret);
+    apply_limits(limits, ret);
 }

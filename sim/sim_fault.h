@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <weir/sim.h>
 #include <weir/types.h>
 
 #include "sim/sim_world.h"
@@ -83,6 +84,7 @@ enum wi_sim_sink_kind {
 struct wi_sim_config {
     bool remote; /* table beyond a network: own clocks, no word of a kernel, requests outlive */
     bool automatic_checkpoints;
+    bool prepares; /* explicit checkpoints come in two phases */
     bool strict;
     enum wi_sim_sink_kind sink;
     uint32_t workers;
@@ -119,16 +121,11 @@ struct wi_sim_plan {
     size_t incident_count;
 };
 
-/* Which faults may happen: for shrinking and for users. Bits by number; 0: allowed. */
-struct wi_sim_limits {
-    uint64_t without; /* kinds */
-    uint64_t skip;    /* incidents, by their place in the list */
-};
 _Static_assert(WI_SIM_FAULTS <= 64, "one bit for each kind");
 _Static_assert(WI_SIM_INCIDENTS_MAX <= 64, "one bit for each incident");
 
 /* Draw everything from the world's seed, then leave out what the limits say. */
 void wi_sim_plan_draw(
-    struct wi_sim_world *world, const struct wi_sim_limits *limits, struct wi_sim_plan *ret);
+    struct wi_sim_world *world, const struct weir_sim_limits *limits, struct wi_sim_plan *ret);
 
 #endif

@@ -18,6 +18,7 @@
 #include "sim/sim_fault.h"
 #include "sim/sim_node.h"
 #include "sim/sim_store.h"
+#include "sim/sim_user.h"
 #include "sim/sim_world.h"
 #include "worker/fetch_budget.h"
 #include "worker/lease_renewer.h"
@@ -95,6 +96,7 @@ end_process(struct wi_sim *sim, struct wi_sim_node *node)
     if (!node->is_session_over) {
         tell_worker(sim, node->number, WI_HISTORY_GONE, false);
     }
+    wi_sim_user_end(sim, node);
     for (size_t i = 0; i < node->consumer_count; i++) {
         wi_sim_consumer_free(sim, node->consumers[i]);
     }
@@ -308,6 +310,9 @@ wi_sim_node_start(struct wi_sim *sim, struct wi_sim_node *node)
                                       .retry_cap_ms = config->retry_cap_ms,
                                       .idle_poll_ms = IDLE_POLL_MS};
     wi_fetch_budget_init(&node->budget, config->buffer_fetches * FETCH_BYTES, FETCH_BYTES);
+    if (wi_sim_has_user(sim)) {
+        wi_sim_user_start(sim, node);
+    }
     join(sim, node);
 }
 

@@ -16,6 +16,7 @@
 #include "sim/sim_node.h"
 #include "sim/sim_store.h"
 #include "sim/sim_stream.h"
+#include "sim/sim_user.h"
 #include "sim/sim_world.h"
 #include "worker/checkpoint_tracker.h"
 #include "worker/shard_consumer.h"
@@ -91,8 +92,8 @@ apply_effects(
     }
 }
 
-static int64_t
-duration_ns(struct wi_sim *sim)
+int64_t
+wi_sim_processor_duration_ns(struct wi_sim *sim)
 {
     int64_t slow_ms = wi_sim_log_between(
         &sim->world, WI_SIM_RANDOM_PROCESSOR, 1, 3 * sim->plan.config.lease_duration_ms);
@@ -127,6 +128,19 @@ tell_end(struct wi_sim *sim, const struct wi_sim_node *node, const struct wi_sim
     wi_sim_tell(sim, &event);
 }
 
+void
+wi_sim_processor_note_done(
+    struct wi_sim *sim, const struct wi_sim_consumer *consumer, uint64_t through)
+{
+    const struct wi_sim_shard *shard = wi_sim_shard(sim, consumer->shard);
+
+    for (uint32_t i = 0; i < consumer->count; i++) {
+        struct wi_sim_record *record = &shard->records[consumer->first + i];
+
+        record->done = record->done || record->sequence <= through;
+    }
+}
+
 static void
 flush_by_count(
     const struct wi_sim *sim, struct wi_sim_node *node, const struct wi_sim_consumer *consumer)
@@ -152,7 +166,11 @@ call_ended(struct wi_sim *sim, const struct wi_sim_event *at)
         uint32_t done = consumer->result.error == WEIR_OK ? consumer->count
                                                           : (uint32_t)consumer->result.processed;
 
-        apply_effects(sim, node, consumer, done);
+        if (!wi_sim_has_user(sim)) {
+            apply_effects(sim, node, consumer, done);
+        } else if (done > 0) {
+            wi_sim_processor_note_done(sim, consumer, record_at(sim, consumer, done - 1)->sequence);
+        }
         consumer->in_call = false;
         tell_end(sim, node, consumer);
         wi_sim_consumer_give_back(node, consumer);
@@ -162,8 +180,8 @@ call_ended(struct wi_sim *sim, const struct wi_sim_event *at)
     wi_sim_node_turn(sim, node);
 }
 
-static void
-end_after(
+void
+wi_sim_processor_end_after(
     struct wi_sim *sim,
     const struct wi_sim_node *node,
     const struct wi_sim_consumer *consumer,
@@ -174,9 +192,8 @@ end_after(
 
 /* --- process_records ------------------------------------------------------------------------- */
 
-/* Index of the first of these records in the batch; its count if none is there. */
-static uint32_t
-find_bad(
+uint32_t
+wi_sim_processor_find_bad(
     struct wi_sim *sim,
     const struct wi_sim_consumer *consumer,
     const uint64_t *bad,
@@ -192,8 +209,8 @@ find_bad(
     return consumer->count;
 }
 
-static void
-die_of_record(struct wi_sim *sim, const struct wi_sim_event *at)
+void
+wi_sim_processor_die_of_record(struct wi_sim *sim, const struct wi_sim_event *at)
 {
     wi_sim_node_crash(sim, &sim->nodes[at->node]);
 }
@@ -220,9 +237,11 @@ static void
 process(struct wi_sim *sim, const struct wi_sim_node *node, struct wi_sim_consumer *consumer)
 {
     const struct wi_sim_processors *processors = &sim->processors;
-    uint32_t killer = find_bad(sim, consumer, processors->killer, processors->killer_count);
-    uint32_t failed = find_bad(sim, consumer, processors->poison, processors->poison_count);
-    int64_t after_ns = duration_ns(sim);
+    uint32_t killer =
+        wi_sim_processor_find_bad(sim, consumer, processors->killer, processors->killer_count);
+    uint32_t failed =
+        wi_sim_processor_find_bad(sim, consumer, processors->poison, processors->poison_count);
+    int64_t after_ns = wi_sim_processor_duration_ns(sim);
 
     if (fault(sim, WI_SIM_FAILING_PROCESSOR)) {
         uint32_t at = (uint32_t)wi_sim_below(&sim->world, WI_SIM_RANDOM_PROCESSOR, consumer->count);
@@ -241,11 +260,11 @@ process(struct wi_sim *sim, const struct wi_sim_node *node, struct wi_sim_consum
     }
     if (killer < consumer->count && killer <= failed) {
         wi_sim_count_fault(sim, WI_SIM_KILLER);
-        wi_sim_node_post(sim, node, after_ns, die_of_record, 0);
+        wi_sim_node_post(sim, node, after_ns, wi_sim_processor_die_of_record, 0);
         return;
     }
     wi_sim_node_post(sim, node, after_ns / 2, halfway, consumer->id);
-    end_after(sim, node, consumer, after_ns);
+    wi_sim_processor_end_after(sim, node, consumer, after_ns);
 }
 
 static void
@@ -301,22 +320,58 @@ plant_fence(struct wi_sim *sim, const struct wi_sim_node *node, struct wi_sim_co
     }
 }
 
+/* The new owner has looked at what is pending; the table has compared it (T1). */
 static void
-initialize(struct wi_sim *sim, const struct wi_sim_node *node, struct wi_sim_consumer *consumer)
+looked_at_pending(struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_request *request)
+{
+    struct wi_sim_consumer *consumer = wi_sim_consumer_find(node, request->consumer);
+
+    WEIR_ASSERT(consumer != NULL);
+    wi_sim_processor_end_after(sim, node, consumer, wi_sim_processor_duration_ns(sim));
+}
+
+/* As weir_checkpoint_pending(). */
+static void
+look_at_pending(
+    struct wi_sim *sim, const struct wi_sim_node *node, const struct wi_sim_consumer *consumer)
+{
+    struct wi_sim_request *request = wi_sim_request_new(sim, node->slot, WI_SIM_GET_PENDING, 1);
+
+    memcpy(
+        request->items[0].lease_key, consumer->lease.lease_key, sizeof request->items[0].lease_key);
+    wi_sim_request_set_state(sim, request, (struct weir_bytes){NULL, 0});
+    request->consumer = consumer->id;
+    request->answered = looked_at_pending;
+    wi_sim_request_send(sim, request);
+}
+
+static void
+initialize(struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_consumer *consumer)
 {
     struct wi_history_event event = wi_sim_consumer_event(node, consumer);
+    bool is_users = wi_sim_has_user(sim);
 
     consumer->result = (struct wi_consumer_event){.type = WI_CONSUMER_INITIALIZED,
                                                   .error = find_replay_end(sim, consumer)};
     if (consumer->result.error == WEIR_OK) {
-        consumer->result.error = fault(sim, WI_SIM_FAILING_PROCESSOR) ? WEIR_EPROCESSOR : WEIR_OK;
+        if (!is_users && fault(sim, WI_SIM_FAILING_PROCESSOR)) {
+            consumer->result.error = WEIR_EPROCESSOR;
+        }
         event.kind = WI_HISTORY_INITIALIZE;
         event.last = wi_sim_position(sim, consumer->shard, &consumer->lease.checkpoint);
         event.error = consumer->result.error;
         wi_sim_tell(sim, &event);
         plant_fence(sim, node, consumer);
+        if (is_users) {
+            wi_sim_user_call(sim, node, consumer, WI_CONSUMER_CALL_INITIALIZE);
+            return;
+        }
+        if (sim->plan.config.prepares) {
+            look_at_pending(sim, node, consumer);
+            return;
+        }
     }
-    end_after(sim, node, consumer, duration_ns(sim));
+    wi_sim_processor_end_after(sim, node, consumer, wi_sim_processor_duration_ns(sim));
 }
 
 /* --- the processor's own checkpoint ---------------------------------------------------------- */
@@ -328,7 +383,7 @@ go_on(struct wi_sim *sim, const struct wi_sim_node *node, struct wi_sim_consumer
     if (consumer->result.type == WI_CONSUMER_PROCESSED) {
         process(sim, node, consumer);
     } else {
-        end_after(sim, node, consumer, duration_ns(sim));
+        wi_sim_processor_end_after(sim, node, consumer, wi_sim_processor_duration_ns(sim));
     }
 }
 
@@ -355,9 +410,13 @@ checkpointed(struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_request
     go_on(sim, node, consumer);
 }
 
-/* As weir_checkpoint_at() of all that was processed; false if there is nothing to write. */
-static bool
-checkpoint(struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_consumer *consumer)
+/* NULL if there is nothing to write, or it may not be written any more. */
+static struct wi_sim_request *
+checkpoint_request(
+    struct wi_sim *sim,
+    const struct wi_sim_node *node,
+    const struct wi_sim_consumer *consumer,
+    enum wi_sim_operation operation)
 {
     const struct weir_position *wish = &consumer->engine.tracker.processed;
     struct wi_sim_request *request = NULL;
@@ -366,16 +425,64 @@ checkpoint(struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_consumer 
     if (!wi_checkpoint_tracker_is_dirty(&consumer->engine.tracker) ||
         wi_checkpoint_tracker_check(&consumer->engine.tracker, wish) != WEIR_OK ||
         !wi_mono_before(wi_sim_node_now(sim, node), wi_sim_consumer_deadline(node, consumer))) {
-        return false;
+        return NULL;
     }
-    request = wi_sim_request_new(sim, node->slot, WI_SIM_CHECKPOINT, 1);
+    request = wi_sim_request_new(sim, node->slot, operation, 1);
     item = &request->items[0];
     memcpy(item->lease_key, consumer->lease.lease_key, sizeof item->lease_key);
     memcpy(item->owner, consumer->lease.owner, sizeof item->owner);
     item->epoch = consumer->lease.epoch;
     item->position = *wish;
     request->consumer = consumer->id;
+    return request;
+}
+
+/* As weir_checkpoint_at() of all that was processed; false if there is nothing to write. */
+static bool
+checkpoint(struct wi_sim *sim, const struct wi_sim_node *node, struct wi_sim_consumer *consumer)
+{
+    struct wi_sim_request *request = checkpoint_request(sim, node, consumer, WI_SIM_CHECKPOINT);
+
+    if (request == NULL) {
+        return false;
+    }
     request->answered = checkpointed;
+    wi_sim_request_send(sim, request);
+    return true;
+}
+
+/* The second phase follows at once, or never: then a later checkpoint covers it. */
+static void
+prepared(struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_request *request)
+{
+    struct wi_sim_consumer *consumer = wi_sim_consumer_find(node, request->consumer);
+    enum weir_error error = request->error == WEIR_OK ? request->items[0].result : request->error;
+    bool commits = wi_sim_below(&sim->world, WI_SIM_RANDOM_PROCESSOR, 2) == 0;
+
+    WEIR_ASSERT(consumer != NULL);
+    if (error == WEIR_ELEASELOST) {
+        wi_sim_consumer_tell(consumer, WI_SIM_FACT_LEASE_LOST);
+    }
+    if (error != WEIR_OK || !commits || !checkpoint(sim, node, consumer)) {
+        go_on(sim, node, consumer);
+    }
+}
+
+/* As weir_checkpoint_prepare(); the application's bytes say who wrote them. */
+static bool
+prepare(struct wi_sim *sim, const struct wi_sim_node *node, struct wi_sim_consumer *consumer)
+{
+    struct wi_sim_request *request = checkpoint_request(sim, node, consumer, WI_SIM_PREPARE);
+    uint64_t number = sim->world.steps;
+    unsigned char state[2 * sizeof number];
+
+    if (request == NULL) {
+        return false;
+    }
+    memcpy(state, &consumer->lease.epoch, sizeof number);
+    memcpy(state + sizeof number, &number, sizeof number);
+    wi_sim_request_set_state(sim, request, (struct weir_bytes){state, sizeof state});
+    request->answered = prepared;
     wi_sim_request_send(sim, request);
     return true;
 }
@@ -391,6 +498,37 @@ told_as(enum wi_consumer_action_type call)
     return call == WI_CONSUMER_CALL_SHARD_ENDED ? WI_HISTORY_SHARD_ENDED : WI_HISTORY_SHUTDOWN;
 }
 
+/* The model's checkpoint of its own, if it makes one now. */
+static bool
+makes_checkpoint(
+    struct wi_sim *sim, const struct wi_sim_node *node, struct wi_sim_consumer *consumer)
+{
+    if (node->settings.automatic_checkpoints ||
+        wi_sim_below(&sim->world, WI_SIM_RANDOM_PROCESSOR, 2) != 0) {
+        return false;
+    }
+    return sim->plan.config.prepares ? prepare(sim, node, consumer)
+                                     : checkpoint(sim, node, consumer);
+}
+
+static void
+tell_final(
+    struct wi_sim *sim,
+    const struct wi_sim_node *node,
+    struct wi_sim_consumer *consumer,
+    enum wi_consumer_action_type call)
+{
+    struct wi_history_event event = wi_sim_consumer_event(node, consumer);
+
+    if (call == WI_CONSUMER_CALL_SHARD_ENDED && !wi_sim_has_user(sim) &&
+        fault(sim, WI_SIM_FAILING_PROCESSOR)) {
+        consumer->result.error = WEIR_EPROCESSOR;
+    }
+    event.kind = told_as(call);
+    event.error = consumer->result.error;
+    wi_sim_tell(sim, &event);
+}
+
 void
 wi_sim_processor_call(
     struct wi_sim *sim,
@@ -398,10 +536,6 @@ wi_sim_processor_call(
     struct wi_sim_consumer *consumer,
     enum wi_consumer_action_type call)
 {
-    struct wi_history_event event = wi_sim_consumer_event(node, consumer);
-    bool checkpoints = !node->settings.automatic_checkpoints &&
-                       wi_sim_below(&sim->world, WI_SIM_RANDOM_PROCESSOR, 2) == 0;
-
     if (call == WI_CONSUMER_CALL_INITIALIZE) {
         initialize(sim, node, consumer);
         return;
@@ -413,14 +547,11 @@ wi_sim_processor_call(
         consumer->in_call = true;
         tell_begin(sim, node, consumer);
     } else {
-        if (call == WI_CONSUMER_CALL_SHARD_ENDED && fault(sim, WI_SIM_FAILING_PROCESSOR)) {
-            consumer->result.error = WEIR_EPROCESSOR;
-        }
-        event.kind = told_as(call);
-        event.error = consumer->result.error;
-        wi_sim_tell(sim, &event);
+        tell_final(sim, node, consumer, call);
     }
-    if (call == WI_CONSUMER_CALL_LEASE_LOST || !checkpoints || !checkpoint(sim, node, consumer)) {
+    if (wi_sim_has_user(sim)) {
+        wi_sim_user_call(sim, node, consumer, call);
+    } else if (call == WI_CONSUMER_CALL_LEASE_LOST || !makes_checkpoint(sim, node, consumer)) {
         go_on(sim, node, consumer);
     }
 }

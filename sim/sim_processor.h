@@ -20,6 +20,33 @@ struct wi_sim_processors {
     int64_t hang_until_ns; /* the next call lasts until then; 0: none */
 };
 
+struct wi_sim_consumer;
+struct wi_sim_node;
+
+/* How long a call takes, with slow ones and one that hangs. */
+int64_t wi_sim_processor_duration_ns(struct wi_sim *sim);
+
+/* Index of the first of these records in the batch; its count if none is there. */
+uint32_t wi_sim_processor_find_bad(
+    struct wi_sim *sim,
+    const struct wi_sim_consumer *consumer,
+    const uint64_t *bad,
+    uint32_t bad_count);
+
+/* For the ledger of users' processors: what of the batch is at or below this is processed. */
+void wi_sim_processor_note_done(
+    struct wi_sim *sim, const struct wi_sim_consumer *consumer, uint64_t through);
+
+/* The process of the event dies. */
+void wi_sim_processor_die_of_record(struct wi_sim *sim, const struct wi_sim_event *at);
+
+/* The call under way ends with consumer->result. */
+void wi_sim_processor_end_after(
+    struct wi_sim *sim,
+    const struct wi_sim_node *node,
+    const struct wi_sim_consumer *consumer,
+    int64_t after_ns);
+
 /* From now on nothing is wrong with any record, and nothing hangs. */
 void wi_sim_processors_heal(struct wi_sim *sim);
 

@@ -16,9 +16,12 @@
 #include "sim/history.h"
 #include "sim/sim.h"
 #include "sim/sim_fault.h"
+#include "sim/sim_fiber.h"
 #include "sim/sim_node.h"
+#include "sim/sim_sink.h"
 #include "sim/sim_store.h"
 #include "sim/sim_stream.h"
+#include "sim/sim_user.h"
 #include "sim/sim_world.h"
 
 #define HASH_START UINT64_C(0xcbf29ce484222325)
@@ -170,6 +173,9 @@ quiet(struct wi_sim *sim, const struct wi_sim_event *event)
         wi_sim_fail(sim, "L7", "no wedge", "a worker that was told to leave is still there");
     }
     wi_sim_tell(sim, &told);
+    if (wi_sim_has_user(sim) && !sim->is_violated) {
+        wi_sim_user_judge(sim);
+    }
 }
 
 static void
@@ -388,6 +394,8 @@ close_all(struct wi_sim *sim)
     }
     wi_sim_stream_free(sim);
     wi_sim_store_free(sim);
+    wi_sim_database_free(sim);
+    wi_sim_fibers_free(&sim->users.fibers);
     wi_checker_free(sim->checker);
     wi_sim_world_free(&sim->world);
 }
@@ -409,7 +417,10 @@ judge(const struct wi_sim *sim, struct weir_sim_verdict *ret)
         .records = sim->stream.puts,
         .simulated_ms = sim->world.now_ns / WI_SIM_NS_PER_MS,
         .failed_at_ms = sim->is_violated ? sim->world.now_ns / WI_SIM_NS_PER_MS : 0,
-        .incidents = (uint32_t)sim->plan.incident_count};
+        .incidents = (uint32_t)sim->plan.incident_count,
+        .workers = sim->plan.config.workers,
+        .shards = sim->plan.config.shards,
+        .chaos_ms = sim->plan.config.chaos_ms};
     if (sim->is_violated) {
         copy_text(ret->property, sizeof ret->property, sim->violation.property);
         copy_text(ret->name, sizeof ret->name, sim->violation.name);
@@ -427,6 +438,13 @@ add_up(struct weir_sim_statistics *statistics, const struct weir_sim_verdict *ve
     statistics->simulated_ms += verdict->simulated_ms;
 }
 
+static bool
+is_sound(const struct weir_sim_application *application)
+{
+    return application == NULL ||
+           (application->struct_size == sizeof *application && application->worker_start != NULL);
+}
+
 enum weir_error
 weir_sim_run(
     const struct weir_env *env,
@@ -435,24 +453,27 @@ weir_sim_run(
     struct weir_sim_verdict *ret,
     struct weir_sim_statistics *statistics)
 {
-    struct wi_sim_limits limits = {0, 0};
     struct weir_sim_statistics unwanted = {0};
     struct wi_sim *sim = NULL;
     enum weir_error error = WEIR_OK;
 
-    if (env == NULL || options == NULL || ret == NULL || options->struct_size != sizeof *options) {
+    if (env == NULL || options == NULL || ret == NULL || options->struct_size != sizeof *options ||
+        !is_sound(options->application)) {
         return WEIR_EINVAL;
     }
     sim = wi_alloc(env, sizeof *sim);
     if (sim == NULL) {
         return WEIR_ENOMEM;
     }
-    limits = (struct wi_sim_limits){options->limits.without, options->limits.skip};
     sim->options = options;
     sim->statistics = statistics == NULL ? &unwanted : statistics;
     sim->hash = HASH_START;
     wi_sim_world_init(&sim->world, env, seed);
-    wi_sim_plan_draw(&sim->world, &limits, &sim->plan);
+    wi_sim_plan_draw(&sim->world, &options->limits, &sim->plan);
+    if (options->application != NULL) {
+        sim->plan.config.sink = WI_SIM_SINK_PLAIN;
+        sim->plan.config.automatic_checkpoints = !options->application->explicit_checkpoints;
+    }
     note_plan(sim, seed);
     error = open_checker(sim);
     if (error == WEIR_OK) {

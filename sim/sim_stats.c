@@ -179,7 +179,8 @@ is_possible(size_t operation, size_t class)
         return true;
     case WEIR_CLASS_RESOURCE:
     case WEIR_CLASS_CONTENTION:
-        return operation != WI_SIM_LIST && operation != WI_SIM_GET_LEADER;
+        return operation != WI_SIM_LIST && operation != WI_SIM_GET_LEADER &&
+               operation != WI_SIM_GET_PENDING;
     default:
         return false;
     }

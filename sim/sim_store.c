@@ -40,6 +40,8 @@ static const struct operation {
     [WI_SIM_REVOKE] = {"revoke", WRITES_MORE},
     [WI_SIM_RENEW] = {"renew", WRITES},
     [WI_SIM_CHECKPOINT] = {"checkpoint", WRITES},
+    [WI_SIM_PREPARE] = {"prepare", WRITES_MORE},
+    [WI_SIM_GET_PENDING] = {"get_pending", READS},
     [WI_SIM_RELEASE] = {"release", WRITES},
     [WI_SIM_FINISH] = {"finish_shard", WRITES_MORE},
     [WI_SIM_PUT_WORKER] = {"put_worker", WRITES_MORE},
@@ -96,6 +98,18 @@ wi_sim_request_new(struct wi_sim *sim, uint32_t node, enum wi_sim_operation oper
     return request;
 }
 
+void
+wi_sim_request_set_state(
+    struct wi_sim *sim, struct wi_sim_request *request, struct weir_bytes state)
+{
+    WEIR_ASSERT(request->state == NULL && state.length <= WI_PENDING_STATE_MAX);
+    request->state = wi_sim_alloc(&sim->world, WI_PENDING_STATE_MAX, 1);
+    request->state_length = state.length;
+    if (state.length > 0) {
+        memcpy(request->state, state.data, state.length);
+    }
+}
+
 static void
 request_drop(struct wi_sim *sim, const struct wi_sim_event *event)
 {
@@ -106,6 +120,7 @@ request_drop(struct wi_sim *sim, const struct wi_sim_event *event)
     if (request->references == 0) {
         wi_free(&sim->world.env, request->leases);
         wi_free(&sim->world.env, request->items);
+        wi_free(&sim->world.env, request->state);
         wi_lease_table_free(&sim->world.env, &request->table);
         wi_free(&sim->world.env, request);
     }

@@ -30,6 +30,8 @@ enum wi_sim_operation {
     WI_SIM_REVOKE,
     WI_SIM_RENEW,
     WI_SIM_CHECKPOINT,
+    WI_SIM_PREPARE,
+    WI_SIM_GET_PENDING,
     WI_SIM_RELEASE,
     WI_SIM_FINISH,
     WI_SIM_PUT_WORKER,
@@ -81,6 +83,8 @@ struct wi_sim_request {
     size_t lease_count;
     struct wi_sim_item *items;
     size_t count;
+    uint8_t *state; /* WI_PENDING_STATE_MAX application bytes of PREPARE and GET_PENDING */
+    size_t state_length;
 
     /* The answer. */
     enum weir_error error;
@@ -91,6 +95,14 @@ struct wi_sim_request {
 
     unsigned references; /* events under way that name it */
     bool is_answered;
+};
+
+/* What the table must have as a prepared checkpoint of a shard (T1). */
+struct wi_sim_pending {
+    bool is_there;
+    uint64_t through;
+    size_t state_length;
+    uint8_t state[WI_PENDING_STATE_MAX];
 };
 
 struct wi_sim_damage {
@@ -115,6 +127,9 @@ void wi_sim_store_free(struct wi_sim *sim);
 /* A request of this node; `count` items, all zero. Belongs to the simulator once it is sent. */
 struct wi_sim_request *wi_sim_request_new(
     struct wi_sim *sim, uint32_t node, enum wi_sim_operation operation, size_t count);
+/* Application bytes for PREPARE, or room for those of GET_PENDING. */
+void wi_sim_request_set_state(
+    struct wi_sim *sim, struct wi_sim_request *request, struct weir_bytes state);
 void wi_sim_request_send(struct wi_sim *sim, struct wi_sim_request *request);
 
 /* The kernel's word that an owner's process is over (one host only). */

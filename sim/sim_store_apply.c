@@ -1,8 +1,11 @@
 /* Requests carried out on the memory backend, and what the history is told of them. */
+#include <inttypes.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <weir/error.h>
+#include <weir/sim.h>
 #include <weir/types.h>
 
 #include "core/check.h"
@@ -28,6 +31,8 @@ static const enum wi_history_operation told_as[] = {
     [WI_SIM_REVOKE] = WI_OPERATION_REVOKE,
     [WI_SIM_RENEW] = WI_OPERATION_RENEW,
     [WI_SIM_CHECKPOINT] = WI_OPERATION_CHECKPOINT,
+    [WI_SIM_PREPARE] = WI_OPERATION_CHECKPOINT,
+    [WI_SIM_GET_PENDING] = WI_OPERATION_NONE,
     [WI_SIM_RELEASE] = WI_OPERATION_RELEASE,
     [WI_SIM_FINISH] = WI_OPERATION_FINISH,
     [WI_SIM_PUT_WORKER] = WI_OPERATION_NONE,
@@ -87,6 +92,11 @@ tell_row(
         event.under = item->epoch;
     }
     note_anchor(sim, row);
+    if (sim->pending[event.shard - 1].is_there &&
+        (operation == WI_OPERATION_CREATE || event.shard_end ||
+         event.last >= sim->pending[event.shard - 1].through)) {
+        sim->pending[event.shard - 1].is_there = false;
+    }
     wi_sim_tell(sim, &event);
 }
 
@@ -241,6 +251,8 @@ call_batch(struct wi_sim *sim, struct wi_sim_request *request, struct batch *bat
     case WI_SIM_CREATE:
     case WI_SIM_REMOVE:
     case WI_SIM_REVOKE:
+    case WI_SIM_PREPARE:
+    case WI_SIM_GET_PENDING:
     case WI_SIM_FINISH:
     case WI_SIM_PUT_WORKER:
     case WI_SIM_REMOVE_WORKER:
@@ -378,6 +390,83 @@ apply_revoke(struct wi_sim *sim, const struct wi_sim_request *request)
     return error;
 }
 
+/* --- prepared checkpoints -------------------------------------------------------------------- */
+
+static enum weir_error
+apply_prepare(struct wi_sim *sim, const struct wi_sim_request *request)
+{
+    struct wi_sim_item *item = &request->items[0];
+    const struct wi_checkpoint_update update = {
+        item->lease_key, item->owner, item->epoch, item->position};
+    uint32_t shard = wi_sim_shard_number(item->lease_key);
+    struct wi_sim_pending *pending = &sim->pending[shard - 1];
+    enum weir_error error = damage_of(sim, item->lease_key);
+
+    if (error == WEIR_OK) {
+        error = sim->store.store->ops->prepare(
+            sim->store.store->store,
+            &update,
+            (struct weir_bytes){request->state, request->state_length});
+    }
+    item->result = error;
+    if (error != WEIR_OK) {
+        tell_refusal(sim, request, item);
+        return error;
+    }
+    if (wi_sim_position(sim, shard, &item->position) <=
+        wi_sim_position(sim, shard, &row_of(sim, item->lease_key)->checkpoint)) {
+        return WEIR_OK; /* a second copy after the commit: nothing is pending */
+    }
+    *pending = (struct wi_sim_pending){.is_there = true,
+                                       .through = wi_sim_position(sim, shard, &item->position),
+                                       .state_length = request->state_length};
+    memcpy(pending->state, request->state, request->state_length);
+    wi_sim_note(
+        sim, "shard %u: checkpoint %" PRIu64 " is prepared", (unsigned)shard, pending->through);
+    return WEIR_OK;
+}
+
+/* T1: what is pending is what was prepared last and that no checkpoint has reached. */
+static void
+check_pending(struct wi_sim *sim, const struct wi_sim_request *request, enum weir_error error)
+{
+    uint32_t shard = wi_sim_shard_number(request->items[0].lease_key);
+    const struct wi_sim_pending *pending = &sim->pending[shard - 1];
+    bool is_there = error == WEIR_OK;
+    char text[WEIR_SIM_NAME_SIZE];
+
+    if ((error != WEIR_OK && error != WEIR_ENOTFOUND) ||
+        (is_there == pending->is_there &&
+         (!is_there ||
+          (pending->through == wi_sim_position(sim, shard, &request->items[0].position) &&
+           pending->state_length == request->state_length &&
+           memcmp(pending->state, request->state, request->state_length) == 0)))) {
+        return;
+    }
+    (void)snprintf(
+        text, sizeof text, "shard %u: what is pending is not what was prepared", (unsigned)shard);
+    wi_sim_fail(sim, "T1", "prepared checkpoints", text);
+}
+
+static enum weir_error
+apply_get_pending(struct wi_sim *sim, struct wi_sim_request *request)
+{
+    struct wi_sim_item *item = &request->items[0];
+    enum weir_error error = damage_of(sim, item->lease_key);
+
+    if (error == WEIR_OK) {
+        error = sim->store.store->ops->get_pending(
+            sim->store.store->store,
+            item->lease_key,
+            &item->position,
+            request->state,
+            &request->state_length);
+        check_pending(sim, request, error);
+    }
+    item->result = error;
+    return error;
+}
+
 static enum weir_error
 apply_leader(struct wi_sim *sim, struct wi_sim_request *request)
 {
@@ -436,6 +525,10 @@ apply(struct wi_sim *sim, struct wi_sim_request *request)
     case WI_SIM_CHECKPOINT:
     case WI_SIM_RELEASE:
         return apply_batch(sim, request);
+    case WI_SIM_PREPARE:
+        return apply_prepare(sim, request);
+    case WI_SIM_GET_PENDING:
+        return apply_get_pending(sim, request);
     case WI_SIM_FINISH:
         return apply_finish(sim, request);
     case WI_SIM_PUT_WORKER:

@@ -160,14 +160,14 @@ wi_sim_stream_put(struct wi_sim *sim)
     struct wi_sim_record record = {
         .sequence = sim->stream.next_sequence++,
         .key = 1 + (uint32_t)wi_sim_below(&sim->world, WI_SIM_RANDOM_WORKLOAD, keys),
-        .arrival_ns = sim->world.now_ns};
+        .arrival_ns = sim->world.now_ns,
+        .number = ++sim->stream.puts};
     struct wi_sim_shard *shard = shard_of_key(sim, record.key);
     uint32_t number = wi_sim_shard_number(shard->shard.shard_id);
     struct wi_history_event event = {
         .kind = WI_HISTORY_PUT, .shard = number, .first = record.sequence, .key = record.key};
 
     append(sim, shard, &record);
-    sim->stream.puts++;
     wi_sim_tell(sim, &event);
     wi_sim_nodes_wake_shard(sim, number);
 }

@@ -17,6 +17,9 @@ struct wi_sim_record {
     uint64_t sequence;
     uint32_t key;
     int64_t arrival_ns;
+    uint64_t number; /* among all puts, from 1 */
+    bool delivered;  /* for the ledger of users' processors: to somebody */
+    bool done;       /* reported as processed by somebody */
 };
 
 struct wi_sim_shard {

@@ -192,7 +192,9 @@ note_covered(struct wi_sim *sim, const struct wi_history_event *event)
 {
     uint64_t *covered = &sim->covered[event->shard - 1];
 
-    if (event->count > 0 && *covered < event->last) {
+    bool is_processed = event->count > 0 || event->kind == WI_HISTORY_PROCESSED;
+
+    if (is_processed && *covered < event->last) {
         *covered = event->last;
     }
 }
@@ -216,7 +218,7 @@ wi_sim_tell(struct wi_sim *sim, const struct wi_history_event *event)
     } else if (sim->options->trace != NULL) {
         trace_event(sim, &told);
     }
-    if (told.kind == WI_HISTORY_END) {
+    if (told.kind == WI_HISTORY_END || told.kind == WI_HISTORY_PROCESSED) {
         note_covered(sim, &told);
     }
     if (!wi_checker_feed(sim->checker, &told, &sim->violation)) {

@@ -45,8 +45,13 @@ true_wall(void *context)
 {
     const struct wi_sim_world *world = context;
 
-    return (struct weir_wall){WALL_START_MS + world->now_ns / WI_SIM_NS_PER_MS +
-                              world->wall_jump_ms};
+    return (struct weir_wall){wi_sim_wall_ms(world, world->now_ns)};
+}
+
+int64_t
+wi_sim_wall_ms(const struct wi_sim_world *world, int64_t true_ns)
+{
+    return WALL_START_MS + true_ns / WI_SIM_NS_PER_MS + world->wall_jump_ms;
 }
 
 void

@@ -32,6 +32,7 @@ enum wi_sim_random {
     WI_SIM_RANDOM_WORKLOAD,
     WI_SIM_RANDOM_PROCESSOR,
     WI_SIM_RANDOM_NODES,
+    WI_SIM_RANDOM_SINK,
     WI_SIM_RANDOMS
 };
 
@@ -73,6 +74,9 @@ void wi_sim_world_free(struct wi_sim_world *world);
 
 /* Memory cannot run out in a simulation: the allocator of the base environment ends the process. */
 void *wi_sim_alloc(struct wi_sim_world *world, size_t count, size_t size);
+
+/* What wall clocks said at a true time, if they have not jumped since. */
+int64_t wi_sim_wall_ms(const struct wi_sim_world *world, int64_t true_ns);
 
 /* Uniform in [0, bound); bound >= 1. */
 uint64_t wi_sim_below(struct wi_sim_world *world, enum wi_sim_random stream, uint64_t bound);

@@ -12,10 +12,10 @@
 #include "core/check.h"
 #include "core/memory.h"
 #include "core/metrics.h"
-#include "core/mono.h"
 #include "core/str.h"
 #include "lease/lease.h"
 #include "worker/checkpoint_tracker.h"
+#include "worker/checkpointer.h"
 #include "worker/lease_renewer.h"
 #include "worker/processor_pool.h"
 #include "worker/runner_actions.h"
@@ -67,7 +67,7 @@ wi_runner_new(
     runner->shared = shared;
     runner->lease = *lease;
     describe_shard(lease, &runner->shard);
-    runner->checkpointer.runner = runner;
+    runner->checkpointer = (struct weir_checkpointer){wi_runner_checkpointer_ops(), runner};
     runner->replay_through = lease->replay_through;
     runner->replay_known = lease->replay_exact;
     pthread_mutex_init(&runner->lock, NULL);

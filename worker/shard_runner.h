@@ -13,12 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <weir/checkpointer.h>
 #include <weir/processor.h>
 #include <weir/stream.h>
 
 #include "core/metrics.h"
 #include "lease/lease_store.h"
+#include "worker/checkpointer.h"
 #include "worker/fetch_budget.h"
 #include "worker/processor_pool.h"
 #include "worker/shard_consumer.h"
@@ -62,10 +62,6 @@ struct wi_runner_shared {
     struct wi_processor_pool *pool;
     void (*request_flush)(void *context); /* automatic checkpoints are due by count */
     void *context;
-};
-
-struct weir_checkpointer {
-    struct wi_runner *runner;
 };
 
 struct wi_runner {
@@ -125,5 +121,8 @@ bool wi_runner_checkpoint_due(struct wi_runner *runner, struct weir_position *re
 /* What became of it. */
 void wi_runner_checkpoint_done(
     struct wi_runner *runner, const struct weir_position *position, enum weir_error error);
+
+/* For the checkpointer of a runner; its context is the runner. runner_checkpointer.c */
+const struct wi_checkpointer_ops *wi_runner_checkpointer_ops(void);
 
 #endif

@@ -28,13 +28,15 @@ the_same_seed_is_the_same_run(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 20; seed++) {
-        struct weir_sim_verdict first = run(seed, (struct weir_sim_limits){0, 0});
-        struct weir_sim_verdict second = run(seed, (struct weir_sim_limits){0, 0});
+        struct weir_sim_verdict first = run(seed, (struct weir_sim_limits)WEIR_SIM_LIMITS_INIT);
+        struct weir_sim_verdict second = run(seed, (struct weir_sim_limits)WEIR_SIM_LIMITS_INIT);
 
         assert_false(first.failed);
         assert_true(first.trace_hash == second.trace_hash);
         assert_true(first.steps == second.steps);
-        assert_false(first.trace_hash == run(seed + 1, (struct weir_sim_limits){0, 0}).trace_hash);
+        assert_false(
+            first.trace_hash ==
+            run(seed + 1, (struct weir_sim_limits)WEIR_SIM_LIMITS_INIT).trace_hash);
     }
 }
 
@@ -75,7 +77,7 @@ fails_with_some(void *context, const struct weir_sim_limits *limits)
 static void
 shrinking_keeps_only_what_the_failure_needs(void **state)
 {
-    struct weir_sim_limits limits = {0, 0};
+    struct weir_sim_limits limits = WEIR_SIM_LIMITS_INIT;
     uint32_t asked = 0;
     uint32_t told = weir_sim_shrink(fails_with_some, &asked, &limits);
     uint32_t kinds_left = 0;
