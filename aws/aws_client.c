@@ -14,6 +14,7 @@
 #include "aws/aws_endpoint.h"
 #include "aws/aws_retry.h"
 #include "aws/aws_settings.h"
+#include "aws/credential_source.h"
 #include "aws/credentials.h"
 #include "aws/http.h"
 #include "aws/sigv4.h"
@@ -40,6 +41,30 @@ copy_names(
 }
 
 static enum weir_error
+ask_instance(
+    struct wi_aws_client *client,
+    const struct wi_aws_settings *settings,
+    struct weir_detail *detail)
+{
+    const struct wi_aws_source source = {
+        .env = client->env, .http = client->http, .settings = settings, .region = ""};
+    struct weir_detail why = {.text = ""};
+    enum weir_error error = wi_aws_region_from_instance(&source, client->region, &why);
+
+    if (error == WEIR_OK || error == WEIR_ENOMEM || error == WEIR_ECANCELED) {
+        return error;
+    }
+    return wi_detail(
+        detail,
+        WEIR_EINVAL,
+        "no AWS region: set AWS_REGION (also not set: AWS_DEFAULT_REGION, region of profile "
+        "\"%.64s\" in %.100s; instance metadata: %.160s)",
+        settings->profile,
+        settings->config_file,
+        why.text);
+}
+
+static enum weir_error
 find_endpoint(
     struct wi_aws_client *client,
     const struct wi_aws_options *options,
@@ -50,6 +75,9 @@ find_endpoint(
     enum weir_error error =
         wi_aws_settings_region(settings, options->region, client->region, detail);
 
+    if (error == WEIR_OK && client->region[0] == '\0') {
+        error = ask_instance(client, settings, detail);
+    }
     if (error != WEIR_OK) {
         return error;
     }

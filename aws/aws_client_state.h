@@ -48,7 +48,4 @@ WEIR_MUST_CHECK enum weir_error wi_aws_sign_with(
     struct wi_buffer *arena,
     struct wi_aws_signed *ret);
 
-/* Free the arena of a signature: it held the session token. */
-void wi_aws_arena_wipe(struct wi_buffer *arena);
-
 #endif

@@ -14,6 +14,7 @@
 #include "aws/aws_retry.h"
 #include "aws/credentials.h"
 #include "aws/http.h"
+#include "aws/secret.h"
 #include "core/clock.h"
 #include "core/detail.h"
 #include "core/log.h"
@@ -385,7 +386,7 @@ wi_aws_perform_all(struct wi_aws_client *client, struct wi_aws_call *const *call
     run(&convoy);
     for (size_t i = 0; i < count; i++) {
         wi_buffer_free(&convoy.courses[i].exchange.body);
-        wi_aws_arena_wipe(&convoy.courses[i].arena);
+        wi_secret_free(&convoy.courses[i].arena);
     }
 out:
     wi_free(env, convoy.courses);

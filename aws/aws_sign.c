@@ -146,12 +146,3 @@ wi_aws_sign(
     OPENSSL_cleanse(&credentials, sizeof credentials);
     return error == WEIR_OK ? WEIR_OK : wi_detail(detail, error, "no memory to sign a request");
 }
-
-void
-wi_aws_arena_wipe(struct wi_buffer *arena)
-{
-    if (arena->data != NULL) {
-        OPENSSL_cleanse(arena->data, arena->capacity);
-    }
-    wi_buffer_free(arena);
-}

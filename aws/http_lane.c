@@ -1,12 +1,12 @@
 #include "aws/http_lane.h"
 
-#include <stdio.h>
 #include <curl/curl.h>
 #include <curl/curlver.h>
 #include <curl/easy.h>
 #include <curl/system.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
