@@ -20,6 +20,9 @@
 #define TEXT_SIZE     128
 #define BITS          64U
 #define MS_PER_HOUR   3600000.0
+/* Where shrinking begins if the process died before it could say more. */
+#define COUNT_MAX    16U
+#define CHAOS_MS_MAX 3600000
 
 enum {
     SEEDS,
@@ -32,6 +35,9 @@ enum {
     SHRINK,
     WITHOUT,
     SKIP,
+    WORKERS,
+    SHARDS,
+    CHAOS,
     STATS,
     LIST_PROPERTIES,
     LIST_FAULTS,
@@ -46,9 +52,12 @@ static const struct cli_option options_table[OPTION_COUNT] = {
     [SEED] = {"seed", CLI_VALUE, "S", "this seed only"},
     [TRACE] = {"trace", CLI_FLAG, NULL, "with --seed: what happens, line by line"},
     [HISTORY] = {"history", CLI_FLAG, NULL, "with --seed: the history as the checker reads it"},
-    [SHRINK] = {"shrink", CLI_FLAG, NULL, "with --seed: leave out faults while it still fails"},
-    [WITHOUT] = {"without", CLI_VALUE, "KIND,...", "leave out kinds of faults"},
-    [SKIP] = {"skip", CLI_VALUE, "N,...", "leave out incidents, by their place in the seed"},
+    [SHRINK] = {"shrink", CLI_FLAG, NULL, "with --seed: as little as fails in the same way"},
+    [WITHOUT] = {"without", CLI_VALUE, "KINDS", "leave out kinds of faults: kind,kind"},
+    [SKIP] = {"skip", CLI_VALUE, "LIST", "leave out incidents, by their place in the seed: n,n"},
+    [WORKERS] = {"workers", CLI_VALUE, "N", "at most so many at the start"},
+    [SHARDS] = {"shards", CLI_VALUE, "N", "at most so many at the start"},
+    [CHAOS] = {"chaos", CLI_VALUE, "MS", "faults and new records for so many milliseconds at most"},
     [STATS] = {"stats", CLI_FLAG, NULL, "what was reached, and how often"},
     [LIST_PROPERTIES] = {"list-properties", CLI_FLAG, NULL, "what runs are held to"},
     [LIST_FAULTS] = {"list-faults", CLI_FLAG, NULL, "the kinds of faults"},
@@ -63,8 +72,8 @@ static const struct cli_command sim_command = {
     .options = options_table,
     .option_count = OPTION_COUNT,
     .more =
-        "The same seed gives the same run everywhere. A seed that fails prints the command that\n"
-        "replays it.",
+        "The same seed, with the same options, gives the same run everywhere. A seed that fails\n"
+        "prints the command that replays it.",
 };
 
 struct run {
@@ -72,6 +81,7 @@ struct run {
     struct weir_sim_limits limits;
     char limits_text[LIMITS_SIZE]; /* as options: "" or " --without late --skip 3" */
     uint64_t seed;
+    char property[WEIR_SIM_NAME_SIZE]; /* that is broken; what is left has to break it too */
 };
 
 /* --- words of the command line --------------------------------------------------------------- */
@@ -136,6 +146,17 @@ append(char *text, const char *word, const char *separator)
     (void)snprintf(text + length, LIMITS_SIZE - length, "%s%s", separator, word);
 }
 
+static void
+append_number(char *text, const char *option, uint64_t value)
+{
+    char number[24];
+
+    if (value > 0) {
+        (void)snprintf(number, sizeof number, "%" PRIu64, value);
+        append(text, number, option);
+    }
+}
+
 /* The limits as options of the command that replays a seed. */
 static void
 format_limits(const struct weir_sim_limits *limits, char text[LIMITS_SIZE])
@@ -158,6 +179,9 @@ format_limits(const struct weir_sim_limits *limits, char text[LIMITS_SIZE])
             separator = ",";
         }
     }
+    append_number(text, " --workers ", limits->workers);
+    append_number(text, " --shards ", limits->shards);
+    append_number(text, " --chaos ", (uint64_t)limits->chaos_ms);
 }
 
 static void
@@ -296,7 +320,8 @@ still_fails(void *context, const struct weir_sim_limits *limits)
     const struct run *run = context;
     struct weir_sim_verdict verdict;
 
-    return sim_run_apart(run->cli->env, run->seed, limits, &verdict) && verdict.failed;
+    return sim_run_apart(run->cli->env, run->seed, limits, &verdict) && verdict.failed &&
+           strcmp(verdict.property, run->property) == 0;
 }
 
 static int
@@ -311,13 +336,17 @@ shrink(struct run *run)
     if (!verdict.failed) {
         return cli_fail("seed %" PRIu64 " does not fail: there is nothing to shrink", run->seed);
     }
+    memcpy(run->property, verdict.property, sizeof run->property);
+    run->limits.workers = verdict.workers > 0 ? verdict.workers : COUNT_MAX;
+    run->limits.shards = verdict.shards > 0 ? verdict.shards : COUNT_MAX;
+    run->limits.chaos_ms = verdict.chaos_ms > 0 ? verdict.chaos_ms : CHAOS_MS_MAX;
     asked = weir_sim_shrink(still_fails, run, &run->limits);
     format_limits(&run->limits, run->limits_text);
     if (!sim_run_apart(run->cli->env, run->seed, &run->limits, &verdict)) {
         return fail_to_start();
     }
     if (!run->cli->json) {
-        printf("%" PRIu32 " runs to find out which faults it takes\n", asked);
+        printf("%" PRIu32 " runs to find out what it takes\n", asked);
     }
     print_failure(run, run->seed, &verdict);
     return CLI_FAILED;
@@ -408,6 +437,9 @@ parse_numbers(const struct cli_arguments *a, uint64_t ret[OPTION_COUNT])
         {JOBS, 1, 1, SIM_JOBS_MAX},
         {MINUTES, 0, 1, 100000},
         {SEED, 0, 0, UINT64_MAX - 1},
+        {WORKERS, 0, 1, COUNT_MAX},
+        {SHARDS, 0, 1, COUNT_MAX},
+        {CHAOS, 0, 1, CHAOS_MS_MAX},
     };
 
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -478,6 +510,9 @@ wi_cmd_sim(int argc, char **argv, struct cli *cli)
     if (!parse_list(a.value[SKIP], find_number, &run.limits.skip)) {
         return cli_usage(sim_command.name, "--skip: expected numbers from 0 to 63");
     }
+    run.limits.workers = (uint32_t)numbers[WORKERS];
+    run.limits.shards = (uint32_t)numbers[SHARDS];
+    run.limits.chaos_ms = (int64_t)numbers[CHAOS];
     format_limits(&run.limits, run.limits_text);
     run.seed = numbers[SEED];
     if (a.value[SEED] == NULL) {

@@ -32,6 +32,7 @@ _weir_values() {
     APP) _weir_ask app ls ;;
     SHARD) [ -z "$2" ] || _weir_shards_of_stream "$2" ;;
     POSITION) printf '%s\n' TRIM_HORIZON LATEST AT_SEQUENCE_NUMBER: AFTER_SEQUENCE_NUMBER: AT_TIMESTAMP: ;;
+    KINDS) _weir_ask sim --list-faults ;;
     LEVEL) printf '%s\n' full relaxed none error warn info debug ;;
     esac
 }

@@ -62,6 +62,9 @@ function __weir_complete
         case POSITION
             printf '%s\n' TRIM_HORIZON LATEST AT_SEQUENCE_NUMBER: AFTER_SEQUENCE_NUMBER: AT_TIMESTAMP:
             return
+        case KINDS
+            __weir_ask sim --list-faults
+            return
         case LEVEL
             printf '%s\n' full relaxed none error warn info debug
             return

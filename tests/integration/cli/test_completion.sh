@@ -45,6 +45,10 @@ test_bash() {
     expect_out "--key --key-field"
     bash_proposes put --durability r
     expect_out relaxed
+    bash_proposes sim --without crash
+    expect_out "crash crash-leader"
+    bash_proposes sim --wo
+    expect_out "--workers"
     bash_proposes --data "$PWD/data" get o
     expect_out orders
     bash_proposes --data "$PWD/elsewhere" get ''

@@ -38,6 +38,12 @@ if grep -q '  fault ' "$temporary/calm"; then
 fi
 "$weir" sim --seed 7 --skip 0,1,2 >/dev/null
 
+# A smaller run is the same each time, too.
+"$weir" sim --seed 7 --workers 2 --shards 1 --chaos 3000 --trace >"$temporary/small1"
+"$weir" sim --seed 7 --workers 2 --shards 1 --chaos 3000 --trace >"$temporary/small2"
+cmp "$temporary/small1" "$temporary/small2"
+grep -q ' 2 workers, 1 shards, .* chaos 3000 ms' "$temporary/small1" || fail "not smaller"
+
 # The checker that knows nothing of the simulator reads its histories.
 if [ -x "${WEIR_BUILD_DIR:-}/bin/check_history" ]; then
     "$weir" sim --seed 7 --history >"$temporary/history"
@@ -56,6 +62,8 @@ refuses "needs --seed" --trace
 refuses "needs --seed" --shrink
 refuses "exclude each other" --seed 1 --jobs 2
 refuses "names the kinds" --seed 1 --without thunder
+refuses "expected a number" --seed 1 --workers 0
+refuses "expected a number" --seed 1 --chaos soon
 refuses "from 0 to 63" --seed 1 --skip 64
 status=0
 "$weir" sim --seed 7 --shrink >/dev/null 2>"$temporary/err" || status=$?

@@ -63,7 +63,7 @@ faults_that_are_left_out_do_not_happen(void **state)
     }
 }
 
-/* Fails as long as kind 3 or 7, and incident 40, may happen. */
+/* Fails as long as kind 3 or 7, and incident 40, may happen to 2 workers and 3 shards for 5 s. */
 static bool
 fails_with_some(void *context, const struct weir_sim_limits *limits)
 {
@@ -71,13 +71,22 @@ fails_with_some(void *context, const struct weir_sim_limits *limits)
     uint64_t either = UINT64_C(1) << 3 | UINT64_C(1) << 7;
 
     ++*asked;
-    return (limits->without & either) != either && (limits->skip >> 40 & 1) == 0;
+    return (limits->without & either) != either && (limits->skip >> 40 & 1) == 0 &&
+           limits->workers >= 2 && limits->shards >= 3 && limits->chaos_ms >= 5000;
+}
+
+static bool
+fails_always(void *context, const struct weir_sim_limits *limits)
+{
+    (void)context;
+    (void)limits;
+    return true;
 }
 
 static void
 shrinking_keeps_only_what_the_failure_needs(void **state)
 {
-    struct weir_sim_limits limits = WEIR_SIM_LIMITS_INIT;
+    struct weir_sim_limits limits = {.workers = 6, .shards = 12, .chaos_ms = 100000};
     uint32_t asked = 0;
     uint32_t told = weir_sim_shrink(fails_with_some, &asked, &limits);
     uint32_t kinds_left = 0;
@@ -92,6 +101,40 @@ shrinking_keeps_only_what_the_failure_needs(void **state)
     assert_true(
         (limits.skip & UINT64_C(0xffffffffffff)) ==
         (UINT64_C(0xffffffffffff) & ~(UINT64_C(1) << 40)));
+    assert_int_equal(limits.workers, 2);
+    assert_int_equal(limits.shards, 3);
+    assert_in_range(limits.chaos_ms, 5000, 5500);
+}
+
+/* What a caller does not state is not shrunk. */
+static void
+shrinking_leaves_alone_what_is_zero(void **state)
+{
+    struct weir_sim_limits limits = {.workers = 0};
+    uint32_t asked = 0;
+
+    (void)state;
+    (void)weir_sim_shrink(fails_always, &asked, &limits);
+    assert_int_equal(limits.workers, 0);
+    assert_int_equal(limits.shards, 0);
+    assert_int_equal(limits.chaos_ms, 0);
+}
+
+static void
+fewer_workers_and_shards_and_a_shorter_time_are_another_run_that_holds(void **state)
+{
+    const struct weir_sim_limits limits = {.workers = 1, .shards = 2, .chaos_ms = 1000};
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct weir_sim_verdict verdict = run(seed, limits);
+
+        assert_false(verdict.failed);
+        assert_int_equal(verdict.workers, 1);
+        assert_in_range(verdict.shards, 1, 2);
+        assert_int_equal(verdict.chaos_ms, 1000);
+        assert_true(verdict.trace_hash == run(seed, limits).trace_hash);
+    }
 }
 
 static void
@@ -192,6 +235,8 @@ main(void)
         cmocka_unit_test(the_same_seed_is_the_same_run),
         cmocka_unit_test(faults_that_are_left_out_do_not_happen),
         cmocka_unit_test(shrinking_keeps_only_what_the_failure_needs),
+        cmocka_unit_test(shrinking_leaves_alone_what_is_zero),
+        cmocka_unit_test(fewer_workers_and_shards_and_a_shorter_time_are_another_run_that_holds),
         cmocka_unit_test(every_transition_and_every_fault_is_reached),
         cmocka_unit_test(events_happen_by_time_and_then_in_the_order_of_their_posting),
         cmocka_unit_test(draws_stay_within_their_bounds),

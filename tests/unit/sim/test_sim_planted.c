@@ -147,6 +147,58 @@ finds_a_lease_that_nobody_works_on(void **state)
     assert_found(BUG_NEVER_GIVES_BACK, "L1 L4 L5 L6 P4 P5 P7 L7");
 }
 
+/* --- shrinking ------------------------------------------------------------------------------- */
+
+static struct weir_sim_verdict
+run_limited(uint64_t seed, const struct weir_sim_limits *limits)
+{
+    struct weir_sim_options options = WEIR_SIM_OPTIONS_INIT;
+    struct weir_sim_verdict verdict;
+
+    options.limits = *limits;
+    assert_int_equal(weir_sim_run(weir_env_default(), seed, &options, &verdict, NULL), WEIR_OK);
+    return verdict;
+}
+
+static bool
+fails_by_order(void *context, const struct weir_sim_limits *limits)
+{
+    const uint64_t *seed = context;
+    struct weir_sim_verdict verdict = run_limited(*seed, limits);
+
+    return verdict.failed && strcmp(verdict.property, "I9") == 0;
+}
+
+/* A child that does not wait takes a split and little else. */
+static void
+shrinks_to_a_small_run_that_fails_in_the_same_way(void **state)
+{
+    struct weir_sim_limits limits = WEIR_SIM_LIMITS_INIT;
+    struct weir_sim_verdict whole;
+    struct weir_sim_verdict small;
+    uint64_t seed = 1;
+
+    (void)state;
+    planted = BUG_PARENTS_IGNORED;
+    while (!fails_by_order(&seed, &limits)) {
+        seed++;
+        assert_true(seed < SEEDS_MAX);
+    }
+    whole = run_limited(seed, &limits);
+    limits = (struct weir_sim_limits){
+        .workers = whole.workers, .shards = whole.shards, .chaos_ms = whole.chaos_ms};
+    (void)weir_sim_shrink(fails_by_order, &seed, &limits);
+    small = run_limited(seed, &limits);
+    assert_true(small.failed);
+    assert_string_equal(small.property, "I9");
+    assert_true(small.incidents <= 2);
+    assert_int_equal(small.workers, 1);
+    assert_true(small.chaos_ms <= whole.chaos_ms);
+    assert_true(small.events < whole.events);
+    assert_true(small.trace_hash == run_limited(seed, &limits).trace_hash);
+    planted = BUG_NONE;
+}
+
 int
 main(void)
 {
@@ -156,6 +208,7 @@ main(void)
         cmocka_unit_test(finds_a_child_that_does_not_wait_for_its_parents),
         cmocka_unit_test(finds_a_checkpoint_that_is_not_fenced),
         cmocka_unit_test(finds_a_lease_that_nobody_works_on),
+        cmocka_unit_test(shrinks_to_a_small_run_that_fails_in_the_same_way),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
