@@ -1,5 +1,6 @@
 """Servers and workers as child processes, and their ledgers, for tests and measurements."""
 
+import collections
 import json
 import os
 import pathlib
@@ -188,6 +189,19 @@ class JavaWorker(Worker):
             )
 
 
+def stream_url(site):
+    return f"kinesis:{site.stream}?region={REGION}&endpoint={site.kinesis_url}"
+
+
+def table_url(site):
+    return f"dynamodb:{site.table}?region={REGION}&endpoint={site.dynamodb_url}"
+
+
+def environment():
+    """With keys that servers accept which check none."""
+    return {**os.environ, "AWS_ACCESS_KEY_ID": "AKIDFAKE", "AWS_SECRET_ACCESS_KEY": "fake"}
+
+
 class WeirWorker(Worker):
     """A `weir worker --print` whose lines become a ledger. Lines are in the pipe, and so in the
     ledger, before weir checkpoints them."""
@@ -196,18 +210,15 @@ class WeirWorker(Worker):
 
     def __init__(self, site, name, program, ledger=True, **options):
         super().__init__(site, name)
-        stream = f"kinesis:{site.stream}?region={REGION}&endpoint={site.kinesis_url}"
-        table = f"dynamodb:{site.table}?region={REGION}&endpoint={site.dynamodb_url}"
         words = [w for k, v in options.items() for w in ("--" + k.replace("_", "-"), str(v))]
-        command = [program, "worker", "--app", site.table, "--stream", stream, "--table", table]
-        command += ["--id", name, "--print", *words]
-        keys = {"AWS_ACCESS_KEY_ID": "AKIDFAKE", "AWS_SECRET_ACCESS_KEY": "fake"}
+        command = [program, "worker", "--app", site.table, "--stream", stream_url(site)]
+        command += ["--table", table_url(site), "--id", name, "--print", *words]
         with open(site.folder / f"{name}.log", "a") as log:
             self.process = subprocess.Popen(
                 [*BOUND, *command],
                 stdout=subprocess.PIPE if ledger else subprocess.DEVNULL,
                 stderr=log,
-                env={**os.environ, **keys},
+                env=environment(),
             )
         self.reader = threading.Thread(target=self._read, daemon=True)
         if ledger:
@@ -225,22 +236,28 @@ class WeirWorker(Worker):
                 )
 
 
+Entry = collections.namedtuple("Entry", "recv_ms put_ms index shard sequence sub life")
+
+
 def read_ledger(path):
-    """Entries (recv_ms, put_ms, index, shard, sequence, sub_sequence); a torn last line is none."""
+    """Entries of a consumer's ledger; a torn last line is none."""
     entries = []
     if not pathlib.Path(path).exists():
         return entries
     with open(path) as lines:
         for line in lines:
             words = line.split()
-            if line.endswith("\n") and len(words) >= 6:
-                numbers = [int(word) for word in words[:3]]
-                entries.append((*numbers, words[3], int(words[4]), int(words[5])))
+            if line.endswith("\n") and len(words) == len(Entry._fields):
+                numbers = [int(word) for word in words[:3] + words[4:]]
+                entries.append(Entry(*numbers[:3], words[3], *numbers[3:]))
     return entries
 
 
+Put = collections.namedtuple("Put", "index put_ms shard sequence")
+
+
 def read_put(path):
-    """What the producer's ledger has: (index, put_ms, shard, sequence) per acknowledged record."""
+    """What the producer's ledger has of each acknowledged record."""
     with open(path) as lines:
         rows = [line.split() for line in lines if line.endswith("\n")]
-    return [(int(r[0]), int(r[1]), r[2], int(r[3])) for r in rows]
+    return [Put(int(r[0]), int(r[1]), r[2], int(r[3])) for r in rows]

@@ -8,9 +8,11 @@
  * --rate is in records per second, 0: as fast as it goes. The ledger gets a line `index put_ms shard
  * sequence` per acknowledged record, when it is acknowledged.
  *
- * --aggregate packs K records as KPL does: of one shard, as far as its map of the shards shows. If the
- * aggregate lands in another shard, since the stream was split meanwhile, the records that belong there
- * count as acknowledged, the others are put again by a new map. --map begins with a map of H even shards. */
+ * --aggregate packs K records as KPL does: of one shard, as far as its map of the shards shows. If one
+ * lands in a shard that the map does not have, since the stream was split meanwhile, all its records are
+ * put again and the map is read anew. Of those that were packed by then and land in another shard than
+ * the old map said, records that belong there count as acknowledged, the others are put again.
+ * --map begins with a map of H even shards. */
 const fs = require('fs');
 const { Kinesis, sleep } = require('./kinesis.js');
 const { aggregate, hashKey, options, payload } = require('./records.js');
@@ -42,13 +44,17 @@ function makeRecords(first, count) {
     });
 }
 
+function isIn(hash, range) {
+    return hash >= range.first && hash <= range.last;
+}
+
 /* Groups of at most --aggregate records, each for one shard of the map. */
 function aggregates(records) {
     const open = new Map();
     const groups = [];
     for (const record of records) {
         const hash = hashKey(record.key);
-        const range = ranges.findIndex((r) => hash >= r.first && hash <= r.last);
+        const range = ranges.findIndex((r) => isIn(hash, r));
         let group = open.get(range);
         if (!group || group.length >= option.aggregate) {
             group = [];
@@ -69,36 +75,57 @@ function entry(group) {
     };
 }
 
-/* What is left of a group to be put again. */
+/* Records of the group that are acknowledged by this result. */
+function taken(group, result) {
+    if (result.ErrorCode || !option.aggregate) {
+        return result.ErrorCode ? [] : group;
+    }
+    const range = ranges.find((r) => r.shard === result.ShardId);
+    return range ? group.filter((r) => isIn(hashKey(r.key), range)) : [];
+}
+
+/* What is left of a group, to be put again. */
 function note(group, result) {
-    const range = option.aggregate && ranges.find((r) => r.shard === result.ShardId);
-    const taken = (record) => !result.ErrorCode &&
-        (!range || (hashKey(record.key) >= range.first && hashKey(record.key) <= range.last));
-    const acknowledged = group.filter(taken);
+    const acknowledged = taken(group, result);
     totals.records += acknowledged.length;
-    totals.kinesis_records += result.ErrorCode ? 0 : 1;
-    totals.refused += result.ErrorCode ? 1 : 0;
-    totals.misplaced += result.ErrorCode ? 0 : group.length - acknowledged.length;
+    if (result.ErrorCode) {
+        totals.refused++;
+    } else {
+        totals.kinesis_records++;
+        totals.misplaced += group.length - acknowledged.length;
+    }
     if (ledger >= 0) {
         fs.writeSync(ledger, acknowledged.map((r) =>
             `${r.index} ${r.put} ${result.ShardId} ${result.SequenceNumber}\n`).join(''));
     }
-    return group.filter((record) => !taken(record));
+    return group.filter((record) => !acknowledged.includes(record));
 }
 
-/* Until all are acknowledged. */
+/* One request; gives the records to be put again. */
+async function putGroups(groups) {
+    if (groups.length === 0) {
+        return [];
+    }
+    const answer = await kinesis.call('PutRecords',
+        { StreamName: option.stream, Records: groups.map(entry) });
+    const left = groups.flatMap((group, i) => note(group, answer.Records[i]));
+    if (option.aggregate && left.length > 0) {
+        ranges = await kinesis.openRanges(option.stream);
+    }
+    if (answer.FailedRecordCount) {
+        await sleep(retryMs);
+    }
+    return left;
+}
+
+/* Until all are acknowledged. The answer to the first aggregate comes before the others are sent, but
+ * after they were packed. */
 async function put(records) {
     for (let left = records; left.length > 0;) {
         const groups = option.aggregate ? aggregates(left) : left.map((record) => [record]);
-        const answer = await kinesis.call('PutRecords',
-            { StreamName: option.stream, Records: groups.map(entry) });
-        if (answer.Records.some((r) => r.ShardId && !ranges.some((k) => k.shard === r.ShardId))) {
-            ranges = await kinesis.openRanges(option.stream);
-        }
-        left = groups.flatMap((group, i) => note(group, answer.Records[i]));
-        if (answer.FailedRecordCount) {
-            await sleep(retryMs);
-        }
+        const lead = option.aggregate ? 1 : 0;
+        left = await putGroups(groups.slice(0, lead));
+        left = left.concat(await putGroups(groups.slice(lead)));
     }
 }
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What becomes of aggregated records around a split.
 
-KPL packs user records by its map of the shards. After a split the map is old: an aggregate for the
-parent lands in one of the children. KPL counts the user records that belong to this child as
-acknowledged and puts the others again. Java KCL drops an aggregate in which it finds a record of
-another shard, acknowledged ones too. weir takes what belongs to the shard.
+KPL packs user records by its map of the shards. After a split the map is old, and an aggregate for the
+parent lands in one of the children. By the first such answer KPL reads the map anew. Of the aggregates
+that it had packed by then, it counts the user records that belong to the child as acknowledged and puts
+the others again (its Retrier::succeed_if_correct_shard). Java KCL drops an aggregate in which it finds
+a record of another shard, acknowledged ones too. weir takes what belongs to the shard.
 
 The input is always the same: 1,000 user records in aggregates of 20, with the map of one shard, into a
 stream that was split a moment ago.

@@ -10,7 +10,8 @@ import java.util.List;
 import software.amazon.kinesis.retrieval.KinesisClientRecord;
 
 /**
- * One line per record: `recv_ms put_ms index shard sequence sub_sequence`. A batch is one write to a file
+ * One line per record: `recv_ms put_ms index shard sequence sub_sequence life`, where life is the number of
+ * the processor object, so of a time of ownership. A batch is one write to a file
  * opened for appending, without a sync: a kill loses nothing that was written.
  */
 final class Ledger {
@@ -29,7 +30,7 @@ final class Ledger {
         return new String(bytes, StandardCharsets.ISO_8859_1);
     }
 
-    void write(String shard, List<KinesisClientRecord> records) throws IOException {
+    void write(String shard, int life, List<KinesisClientRecord> records) throws IOException {
         if (file == null) {
             return;
         }
@@ -39,7 +40,7 @@ final class Ledger {
             String[] parts = head(record).split(":", 3);
             lines.append(now).append(' ').append(parts[0]).append(' ').append(parts[1]).append(' ')
                 .append(shard).append(' ').append(record.sequenceNumber()).append(' ')
-                .append(record.subSequenceNumber()).append('\n');
+                .append(record.subSequenceNumber()).append(' ').append(life).append('\n');
         }
         ByteBuffer bytes = ByteBuffer.wrap(lines.toString().getBytes(StandardCharsets.US_ASCII));
         synchronized (file) {

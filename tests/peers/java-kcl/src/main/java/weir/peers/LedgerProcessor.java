@@ -3,6 +3,7 @@ package weir.peers;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import software.amazon.kinesis.lifecycle.events.InitializationInput;
 import software.amazon.kinesis.lifecycle.events.LeaseLostInput;
 import software.amazon.kinesis.lifecycle.events.ProcessRecordsInput;
@@ -13,6 +14,8 @@ import software.amazon.kinesis.processor.ShardRecordProcessor;
 
 /** Writes each record to the ledger, then checkpoints: each batch, or every so often. */
 final class LedgerProcessor implements ShardRecordProcessor {
+    private static final AtomicInteger LIVES = new AtomicInteger();
+    private final int life = LIVES.incrementAndGet();
     private final Ledger ledger;
     private final long checkpointMs;
     private final long stopAfter;
@@ -45,7 +48,7 @@ final class LedgerProcessor implements ShardRecordProcessor {
             Events.write("first", shard + " " + Events.used());
         }
         try {
-            ledger.write(shard, input.records());
+            ledger.write(shard, life, input.records());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
