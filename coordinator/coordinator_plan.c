@@ -259,7 +259,7 @@ count_outcomes(const struct making *making, enum outcome outcome, size_t max)
     return count;
 }
 
-/* C26: dead and owning nothing, not even a finished lease. */
+/* C26: who owns something, be it a finished lease. */
 static bool *
 mark_owners(const struct making *making)
 {
@@ -273,6 +273,16 @@ mark_owners(const struct making *making)
     return owns;
 }
 
+/* C26: a process that died beyond a network, and that had no lease to be taken for, is only silent.
+ */
+static bool
+has_left(const struct making *making, const struct wi_worker *worker)
+{
+    return worker->state == WI_OWNER_GONE ||
+           (!wi_coordinator_facts_is_live(making->input->facts, worker) &&
+            strcmp(worker->owner, making->input->owner) != 0);
+}
+
 static enum weir_error
 list_dead_workers(const struct making *making, struct wi_plan_singles *ret)
 {
@@ -284,7 +294,7 @@ list_dead_workers(const struct making *making, struct wi_plan_singles *ret)
     for (size_t w = 0; w < making->table->worker_count && ret->count < WI_SINGLES_MAX; w++) {
         const struct wi_worker *worker = &making->table->workers[w];
 
-        if (worker->state == WI_OWNER_GONE && !owns[w]) {
+        if (has_left(making, worker) && !owns[w]) {
             struct wi_plan_single *item = &ret->items[ret->count++];
 
             memcpy(item->key, worker->owner, sizeof worker->owner);

@@ -93,7 +93,8 @@ gives_nothing_to_a_silent_worker(void **state)
     given_worker("b");
     given_lease("s1", "me");
     given_leading();
-    assert_int_equal(look_until(250, 1250, "b"), WI_COORDINATOR_WAIT);
+    assert_int_equal(look_until(250, 500, NULL), WI_COORDINATOR_WAIT);
+    assert_int_equal(look_until(750, 1250, "b"), WI_COORDINATOR_WAIT);
     given_lease("s2", "");
     given_lease("s3", "");
     heartbeats_but("b");
@@ -222,6 +223,38 @@ removes_dead_workers_that_own_nothing(void **state)
     assert_int_equal(result_at(WEIR_OK, 33), WI_COORDINATOR_READ_TABLE);
 }
 
+/* C26: beyond a network there is no word of a kernel. */
+static void
+removes_a_silent_worker_that_owns_nothing(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_worker("c");
+    given_lease("s1", "me");
+    given_lease("s2", "c");
+    given_leading();
+    assert_int_equal(look_until(250, 500, NULL), WI_COORDINATOR_WAIT);
+    assert_int_equal(look_until(750, 1250, "b"), WI_COORDINATOR_WAIT);
+    heartbeats_but("b");
+    assert_int_equal(table_at(1499), WI_COORDINATOR_WAIT);
+
+    assert_int_equal(table_at(1500), WI_COORDINATOR_REMOVE_WORKER);
+    assert_string_equal(fixture.action.owner, "b");
+    assert_int_equal(result_at(WEIR_OK, 1501), WI_COORDINATOR_READ_TABLE);
+}
+
+/* C26: whether its own renewals are accepted is not for the leader to judge. */
+static void
+does_not_remove_the_leader_itself(void **state)
+{
+    (void)state;
+    given_worker("b");
+    given_lease("s1", "b");
+    given_leading();
+
+    assert_int_equal(look_until(250, 2000, "me"), WI_COORDINATOR_WAIT);
+}
+
 int
 main(void)
 {
@@ -237,6 +270,8 @@ main(void)
         FIXTURE_TEST(leaves_a_finished_lease_when_nobody_is_usable),
         FIXTURE_TEST(leaves_the_leases_of_unknown_owners_until_they_expire),
         FIXTURE_TEST(removes_dead_workers_that_own_nothing),
+        FIXTURE_TEST(removes_a_silent_worker_that_owns_nothing),
+        FIXTURE_TEST(does_not_remove_the_leader_itself),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
