@@ -89,4 +89,9 @@ void wi_sim_count_coordinator_action(struct wi_sim *sim, enum wi_coordinator_act
 void wi_sim_incidents_post(struct wi_sim *sim);
 void wi_sim_incidents_heal(struct wi_sim *sim);
 
+/* The last thing that goes wrong in a calm run begins. sim_calm.c */
+void wi_sim_calm_begin(struct wi_sim *sim);
+/* Whether this call of process_records is the one that does not return, and if so for how long. */
+bool wi_sim_calm_sticks(struct wi_sim *sim, const struct wi_sim_node *node, int64_t *ret_ns);
+
 #endif

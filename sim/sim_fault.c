@@ -93,6 +93,15 @@ wi_sim_fault_find(const char *name, enum wi_sim_fault *ret)
     return false;
 }
 
+bool
+wi_sim_fault_hinders_writes(enum wi_sim_fault fault)
+{
+    return (fault >= WI_SIM_LATE && fault <= WI_SIM_THROTTLED) ||
+           (fault >= WI_SIM_STOP && fault <= WI_SIM_SUSPEND) ||
+           (fault >= WI_SIM_CUT && fault <= WI_SIM_CUT_ANSWERS) ||
+           (fault >= WI_SIM_FULL_DISK && fault <= WI_SIM_NEWER_ROW);
+}
+
 /* --- the shape ------------------------------------------------------------------------------- */
 
 static int64_t
@@ -142,6 +151,16 @@ draw_shape(struct wi_sim_world *world, struct wi_sim_config *config)
     config->initial_position.type = one_of(world, 6) == 0 ? WEIR_LATEST : WEIR_TRIM_HORIZON;
 }
 
+/* One run in eight. There is time to see what a worker that leaves does not give up by itself. */
+static void
+draw_calm(struct wi_sim_world *world, struct wi_sim_config *config)
+{
+    config->calm = one_of(world, 8) == 0;
+    if (config->calm) {
+        config->drain_timeout_ms = 2 * wi_sim_calm_watch_ms(config);
+    }
+}
+
 /* --- faults ---------------------------------------------------------------------------------- */
 
 static bool
@@ -149,7 +168,8 @@ fits(enum wi_sim_fault fault, const struct wi_sim_config *config)
 {
     enum place place = faults[fault].place;
 
-    return place == ANYWHERE || (place == REMOTE) == config->remote;
+    return (place == ANYWHERE || (place == REMOTE) == config->remote) &&
+           !(config->calm && wi_sim_fault_hinders_writes(fault));
 }
 
 static void
@@ -258,6 +278,7 @@ wi_sim_plan_draw(
     *ret = (struct wi_sim_plan){0};
     draw_shape(world, &ret->config);
     draw_times(world, &ret->config);
+    draw_calm(world, &ret->config);
     draw_rates(world, limits->without, &ret->config);
     draw_incidents(world, ret);
     apply_limits(limits, ret);

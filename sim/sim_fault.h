@@ -73,6 +73,9 @@ const char *wi_sim_fault_name(enum wi_sim_fault fault);
 /* The fault of that name; false if there is none. */
 bool wi_sim_fault_find(const char *name, enum wi_sim_fault *ret);
 
+/* Whether this kind may keep a worker from writing to the table. */
+bool wi_sim_fault_hinders_writes(enum wi_sim_fault fault);
+
 /* How a sink treats effects. */
 enum wi_sim_sink_kind {
     WI_SIM_SINK_PLAIN,
@@ -86,6 +89,7 @@ struct wi_sim_config {
     bool automatic_checkpoints;
     bool prepares; /* explicit checkpoints come in two phases */
     bool strict;
+    bool calm; /* no fault keeps a write from the table: sim_calm.c */
     enum wi_sim_sink_kind sink;
     uint32_t workers;
     uint32_t shards;
@@ -123,6 +127,15 @@ struct wi_sim_plan {
 
 _Static_assert(WI_SIM_FAULTS <= 64, "one bit for each kind");
 _Static_assert(WI_SIM_INCIDENTS_MAX <= 64, "one bit for each incident");
+
+/* --- sim_calm.c --- */
+
+/* Bounds of a calm run: until the leases of a dead process are with others, on one host; until a
+ * worker that leaves has no lease. */
+int64_t wi_sim_calm_takeover_ms(const struct wi_sim_config *config);
+int64_t wi_sim_calm_stop_ms(const struct wi_sim_config *config);
+/* How long what goes wrong last is watched, before everybody leaves. */
+int64_t wi_sim_calm_watch_ms(const struct wi_sim_config *config);
 
 /* Draw everything from the world's seed, then leave out what the limits say. */
 void wi_sim_plan_draw(

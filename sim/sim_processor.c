@@ -243,6 +243,7 @@ process(struct wi_sim *sim, const struct wi_sim_node *node, struct wi_sim_consum
         wi_sim_processor_find_bad(sim, consumer, processors->poison, processors->poison_count);
     int64_t after_ns = wi_sim_processor_duration_ns(sim);
 
+    (void)wi_sim_calm_sticks(sim, node, &after_ns);
     if (fault(sim, WI_SIM_FAILING_PROCESSOR)) {
         uint32_t at = (uint32_t)wi_sim_below(&sim->world, WI_SIM_RANDOM_PROCESSOR, consumer->count);
 

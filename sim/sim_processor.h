@@ -18,6 +18,7 @@ struct wi_sim_processors {
     uint32_t poison_count;
     uint32_t killer_count;
     int64_t hang_until_ns; /* the next call lasts until then; 0: none */
+    bool is_to_stick;      /* a call of process_records is still to be the one of sim_calm.c */
 };
 
 struct wi_sim_consumer;

@@ -53,13 +53,28 @@ post_plain(
             .time_ns = sim->world.now_ns + after_ns, .run = run, .node = WI_SIM_NOBODY});
 }
 
+/* How long faults are felt after the last one. */
+static int64_t
+aftermath_ns(const struct wi_sim *sim)
+{
+    return AFTERMATH_D * duration_ns(sim) + WI_SIM_REQUEST_TIMEOUT_MS * WI_SIM_NS_PER_MS;
+}
+
+/* In a calm run something goes wrong after the last fault, among records. */
+static int64_t
+puts_end_ns(const struct wi_sim *sim)
+{
+    return sim->plan.config.chaos_ms * WI_SIM_NS_PER_MS + PUTS_AFTER_D * duration_ns(sim) +
+           (sim->plan.config.calm ? aftermath_ns(sim) : 0);
+}
+
 /* --- workload -------------------------------------------------------------------------------- */
 
 static void
 put(struct wi_sim *sim, const struct wi_sim_event *event)
 {
     int64_t mean_us = sim->plan.config.put_interval_us;
-    int64_t end_ns = sim->plan.config.chaos_ms * WI_SIM_NS_PER_MS + PUTS_AFTER_D * duration_ns(sim);
+    int64_t end_ns = puts_end_ns(sim);
     uint64_t burst = wi_sim_below(&sim->world, WI_SIM_RANDOM_WORKLOAD, 5);
 
     (void)event;
@@ -221,8 +236,10 @@ static void
 look(struct wi_sim *sim, const struct wi_sim_event *event)
 {
     int64_t chaos_ns = sim->plan.config.chaos_ms * WI_SIM_NS_PER_MS;
-    int64_t puts_end_ns = chaos_ns + (PUTS_AFTER_D + 2) * duration_ns(sim);
-    int64_t end_ns = puts_end_ns + SETTLE_D * duration_ns(sim) + SETTLE_MS * WI_SIM_NS_PER_MS;
+    int64_t watch_ns =
+        sim->plan.config.calm ? wi_sim_calm_watch_ms(&sim->plan.config) * WI_SIM_NS_PER_MS : 0;
+    int64_t stay_ns = puts_end_ns(sim) + 2 * duration_ns(sim) + watch_ns;
+    int64_t end_ns = stay_ns + SETTLE_D * duration_ns(sim) + SETTLE_MS * WI_SIM_NS_PER_MS;
     uint32_t shard = 0;
     bool settled = is_settled(sim, &shard);
     char text[128];
@@ -236,7 +253,7 @@ look(struct wi_sim *sim, const struct wi_sim_event *event)
             (unsigned)shard,
             (sim->world.now_ns - chaos_ns) / WI_SIM_NS_PER_MS);
         wi_sim_fail(sim, "L5", "drain", text);
-    } else if (settled && sim->world.now_ns >= puts_end_ns) {
+    } else if (settled && sim->world.now_ns >= stay_ns) {
         leave(sim);
     } else {
         post_plain(sim, duration_ns(sim) / 2, look);
@@ -251,6 +268,9 @@ healed(struct wi_sim *sim, const struct wi_sim_event *event)
 
     (void)event;
     wi_sim_tell(sim, &told);
+    if (sim->plan.config.calm) {
+        wi_sim_calm_begin(sim);
+    }
     post_plain(sim, duration_ns(sim), look);
 }
 
@@ -261,8 +281,7 @@ heal(struct wi_sim *sim, const struct wi_sim_event *event)
     sim->stage = WI_SIM_HEALED;
     wi_sim_note(sim, "no faults from now on");
     wi_sim_incidents_heal(sim);
-    post_plain(
-        sim, AFTERMATH_D * duration_ns(sim) + WI_SIM_REQUEST_TIMEOUT_MS * WI_SIM_NS_PER_MS, healed);
+    post_plain(sim, aftermath_ns(sim), healed);
 }
 
 /* --- the run --------------------------------------------------------------------------------- */
@@ -310,15 +329,11 @@ has_write_faults(const struct wi_sim *sim)
     const struct wi_sim_plan *plan = &sim->plan;
     bool has = false;
 
-    for (unsigned i = WI_SIM_LATE; i <= WI_SIM_THROTTLED; i++) {
-        has |= plan->config.rate[i] > 0;
+    for (unsigned i = 0; i < WI_SIM_FAULTS; i++) {
+        has |= plan->config.rate[i] > 0 && wi_sim_fault_hinders_writes((enum wi_sim_fault)i);
     }
     for (size_t i = 0; i < plan->incident_count; i++) {
-        enum wi_sim_fault fault = plan->incidents[i].fault;
-
-        has |= (fault >= WI_SIM_STOP && fault <= WI_SIM_SUSPEND) ||
-               (fault >= WI_SIM_CUT && fault <= WI_SIM_CUT_ANSWERS) ||
-               (fault >= WI_SIM_FULL_DISK && fault <= WI_SIM_NEWER_ROW);
+        has |= wi_sim_fault_hinders_writes(plan->incidents[i].fault);
     }
     return has;
 }
@@ -333,12 +348,14 @@ open_checker(struct wi_sim *sim)
     int64_t slack_ms = INT64_C(3) * WI_SIM_REQUEST_TIMEOUT_MS;
     const struct wi_checker_settings settings = {
         .lease_duration_ms = duration_ms,
-        .crash_takeover_ms = 3 * duration_ms + slack_ms,
+        .crash_takeover_ms = config->calm && !config->remote ? wi_sim_calm_takeover_ms(config)
+                                                             : 3 * duration_ms + slack_ms,
         .hang_takeover_ms = 3 * duration_ms + slack_ms,
         .balance_ms = 8 * duration_ms + config->handoff_timeout_ms + slack_ms,
         .progress_ms = 6 * duration_ms + config->retry_cap_ms + slack_ms,
         .reshard_ms = 4 * duration_ms + config->shard_sync_interval_ms + slack_ms,
-        .stop_ms = 4 * duration_ms + config->drain_timeout_ms + slack_ms,
+        .stop_ms = config->calm ? wi_sim_calm_stop_ms(config)
+                                : 4 * duration_ms + config->drain_timeout_ms + slack_ms,
         .free_moves = config->automatic_checkpoints && !has_write_faults(sim),
         .starts_at_tip = config->initial_position.type == WEIR_LATEST,
         .fenced_sink = config->sink != WI_SIM_SINK_PLAIN,
