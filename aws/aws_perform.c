@@ -15,6 +15,7 @@
 #include "aws/credentials.h"
 #include "aws/http.h"
 #include "aws/secret.h"
+#include "core/check.h"
 #include "core/clock.h"
 #include "core/detail.h"
 #include "core/log.h"
@@ -209,16 +210,41 @@ note_attempt(struct wi_aws_client *client, struct course *course)
     return attempt;
 }
 
-/* A later refusal says nothing of an earlier attempt whose outcome is unknown. */
+/* Whether an unknown outcome outweighs what the last attempt came to. A later refusal, throttling
+ * for instance, says nothing of the attempt before it. */
+static bool
+is_unknown(const struct wi_aws_call *call)
+{
+    if (!call->outcome_unknown || call->error == WEIR_ECANCELED) {
+        return false;
+    }
+    switch (call->class) {
+    case WI_AWS_THROTTLED:
+    case WI_AWS_SERVER:
+        return true;
+    case WI_AWS_NO_ANSWER:
+        /* Who only reads learns more from WEIR_ELIMIT or WEIR_ENOMEM. */
+        return !call->repeatable || call->error == WEIR_EIO;
+    case WI_AWS_OK:
+    case WI_AWS_CONDITION:
+    case WI_AWS_NOT_FOUND:
+    case WI_AWS_IN_USE:
+    case WI_AWS_EXPIRED:
+    case WI_AWS_DENIED:
+    case WI_AWS_INVALID:
+    case WI_AWS_OTHER:
+        return false;
+    }
+    WEIR_ASSERT(!"a class without a rule");
+    return true;
+}
+
 static void
 finish(const struct wi_aws_client *client, struct course *course)
 {
     struct wi_aws_call *call = course->call;
-    bool is_open = call->class == WI_AWS_THROTTLED || call->class == WI_AWS_SERVER ||
-                   call->class == WI_AWS_NO_ANSWER;
 
-    if (call->outcome_unknown && is_open &&
-        (call->error == WEIR_EIO || call->error == WEIR_ETHROTTLED)) {
+    if (is_unknown(call)) {
         call->error = WEIR_ETIMEOUT;
     }
     if (call->error != WEIR_OK) {

@@ -187,14 +187,16 @@ take_header(char *data, size_t size, size_t count, void *context)
     if (wi_str_starts_with(line, WI_STR("HTTP/"))) {
         /* Of several heads, 100 Continue for instance, the last one counts. */
         forget_answer(lane->exchange);
+        lane->head_ended = false;
         (void)curl_easy_getinfo(lane->easy, CURLINFO_RESPONSE_CODE, &status);
         lane->exchange->status = (int)status;
         return line.length;
     }
     if (wi_str_cut(line, ':', &name, &value)) {
         note_header(lane, name, trimmed(value));
-    } else if (is_streamed(lane)) {
-        lane->in_body = true;
+    } else if (trimmed(line).length == 0) {
+        lane->head_ended = true;
+        lane->in_body = is_streamed(lane);
         lane->heard = wi_mono_now(lane->env);
     }
     return line.length;
@@ -370,6 +372,7 @@ wi_http_lane_start(
     lane->exchange = exchange;
     lane->body_sent = 0;
     lane->refused = WEIR_OK;
+    lane->head_ended = false;
     lane->in_body = false;
     lane->words[0] = '\0';
     wi_buffer_reset(&exchange->body);
@@ -427,11 +430,26 @@ is_tls(CURLcode code)
     }
 }
 
+/* The same codes say of an answer that it is no HTTP. */
+static bool
+is_no_url(CURLcode code)
+{
+    return code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
+}
+
 static enum weir_error
 describe_unsent(struct wi_http_exchange *exchange, CURLcode code, const char *words)
 {
     const char *url = exchange->request.url;
 
+    if (is_no_url(code)) {
+        return wi_detail(
+            &exchange->detail,
+            WEIR_EINVAL,
+            "\"%s\" is no http or https URL (%s): correct the endpoint",
+            url,
+            words);
+    }
     if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY) {
         return wi_detail(
             &exchange->detail,
@@ -516,16 +534,9 @@ outcome(struct wi_http_lane *lane, CURLcode code)
     if (lane->refused != WEIR_OK) {
         return describe_refused(exchange, lane->refused);
     }
-    if (code == CURLE_OUT_OF_MEMORY) {
+    /* After a request was sent it means a head beyond libcurl's bounds. */
+    if (code == CURLE_OUT_OF_MEMORY && exchange->failure == WI_HTTP_NOT_SENT) {
         return describe_refused(exchange, WEIR_ENOMEM);
-    }
-    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
-        return wi_detail(
-            &exchange->detail,
-            WEIR_EINVAL,
-            "\"%s\" is no http or https URL (%s): correct the endpoint",
-            exchange->request.url,
-            words);
     }
     return exchange->failure == WI_HTTP_NOT_SENT ? describe_unsent(exchange, code, words)
                                                  : describe_unanswered(exchange, code, words);
@@ -536,7 +547,11 @@ wi_http_lane_finish(struct wi_http_lane *lane, CURLcode code)
 {
     struct wi_http_exchange *exchange = lane->exchange;
 
-    if (code == CURLE_OK && exchange->status > 0) {
+    /* For libcurl a head that breaks off is an answer. */
+    if (code == CURLE_OK && !lane->head_ended) {
+        code = CURLE_PARTIAL_FILE;
+    }
+    if (code == CURLE_OK) {
         exchange->error = WEIR_OK;
         exchange->failure = WI_HTTP_ANSWERED;
     } else {

@@ -20,6 +20,7 @@ struct wi_http_lane {
     size_t body_sent;        /* bytes that libcurl has taken */
     enum weir_error refused; /* why a callback ended the transfer; WEIR_OK: none did */
     struct weir_mono heard;  /* when the last piece of a body came */
+    bool head_ended;         /* the blank line after the last head has come */
     bool in_body;            /* of an answer that is streamed */
     char words[CURL_ERROR_SIZE];
 };

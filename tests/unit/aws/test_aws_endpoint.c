@@ -41,7 +41,14 @@ static void
 refuses_regions_that_would_change_the_host(void **state)
 {
     static const char *const regions[] = {
-        "", "-", "eu-west-1-", "eu west", "evil.example/", "a@b", "EU-WEST-1", "eu\r\nx:y",
+        "",
+        "-",
+        "eu-west-1-",
+        "eu west",
+        "evil.example/",
+        "a@b",
+        "EU-WEST-1",
+        "eu\r\nx:y",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     char found[WI_AWS_ENDPOINT_SIZE];
 
@@ -89,9 +96,26 @@ static void
 refuses_what_is_no_url(void **state)
 {
     static const char *const texts[] = {
-        "", "h", "ftp://h", "http://", "http:///x", "http://?x", "http://u@h", "http://h:0",
-        "http://h:65536", "http://h:", "http://h:x", "http://:80", "http://[::1", "http://[]",
-        "http://[::1]x", "http://h/a b", "http://h\n", "http://h/#f", "HTTP://h", "http://h\"",
+        "",
+        "h",
+        "ftp://h",
+        "http://",
+        "http:///x",
+        "http://?x",
+        "http://u@h",
+        "http://h:0",
+        "http://h:65536",
+        "http://h:",
+        "http://h:x",
+        "http://:80",
+        "http://[::1",
+        "http://[]",
+        "http://[::1]x",
+        "http://h/a b",
+        "http://h\n",
+        "http://h/#f",
+        "HTTP://h",
+        "http://h\"",
         "http://\xc3\xa4"};
 
     (void)state;

@@ -9,8 +9,7 @@
 #include "core/mono.h"
 #include "tests/support/weir_test.h"
 
-static struct wi_aws_attempt
-attempt_of(enum wi_aws_class class)
+static struct wi_aws_attempt attempt_of(enum wi_aws_class class)
 {
     return (struct wi_aws_attempt){
         .class = class,
@@ -37,8 +36,14 @@ static void
 ends_on_what_repeating_cannot_change(void **state)
 {
     static const enum wi_aws_class classes[] = {
-        WI_AWS_OK, WI_AWS_CONDITION, WI_AWS_NOT_FOUND, WI_AWS_IN_USE,
-        WI_AWS_EXPIRED, WI_AWS_DENIED, WI_AWS_INVALID, WI_AWS_OTHER};
+        WI_AWS_OK,
+        WI_AWS_CONDITION,
+        WI_AWS_NOT_FOUND,
+        WI_AWS_IN_USE,
+        WI_AWS_EXPIRED,
+        WI_AWS_DENIED,
+        WI_AWS_INVALID,
+        WI_AWS_OTHER};
 
     (void)state;
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
