@@ -156,7 +156,7 @@ note_error(struct wi_aws_client *client, struct course *course, struct wi_aws_at
     ret->skewed = wi_aws_error_is_skew(found.type, found.message) && is_skewed(client, course);
     ret->retry_after_ms = exchange->retry_after_ms;
     advice = wi_aws_error_advice(call->class, &found);
-    (void)wi_detail(
+    call->error = wi_detail(
         &call->detail,
         call->error,
         "%s%s%s (HTTP %d%s%s)%s%s",

@@ -12,7 +12,7 @@
 #include <weir/error.h>
 #include <weir/types.h>
 
-#define WI_AWS_FILE_MAX      (1024U * 1024U) /* bytes of a shared file */
+#define WI_AWS_FILE_MAX      ((size_t)1 << 20) /* bytes of a shared file */
 #define WI_AWS_ENTRIES_MAX   16384U
 #define WI_AWS_NAME_SIZE_MAX 512U /* of a section, of a name */
 

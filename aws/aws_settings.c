@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <weir/env.h>
 #include <weir/error.h>
+#include <weir/types.h>
 
 #include "aws/aws_client.h"
 #include "aws/aws_endpoint.h"
@@ -52,13 +54,13 @@ wi_aws_read_file(const char *path, size_t size_max, struct wi_buffer *ret)
     }
     /* Its own buffer would keep a copy of the secrets. */
     (void)setvbuf(file, NULL, _IONBF, 0);
-    while (error == WEIR_OK && (length = fread(chunk, 1, sizeof chunk, file)) > 0) {
+    do {
+        length = fread(chunk, 1, sizeof chunk, file);
         wi_buffer_append(ret, chunk, length);
-        error = ret->length > size_max ? WEIR_ELIMIT : wi_buffer_error(ret);
-    }
-    if (error == WEIR_OK && ferror(file) != 0) {
-        error = WEIR_EIO;
-    }
+        error = ferror(file) != 0        ? WEIR_EIO
+                : ret->length > size_max ? WEIR_ELIMIT
+                                         : wi_buffer_error(ret);
+    } while (error == WEIR_OK && length == sizeof chunk);
     (void)fclose(file);
     OPENSSL_cleanse(chunk, sizeof chunk);
     return error;
@@ -248,8 +250,15 @@ variable_of_service(const char *service)
 
     WEIR_ASSERT(strlen(service) < sizeof name - length);
     for (; *service != '\0'; service++) {
-        char c = *service == '-' || *service == ' ' ? '_' : *service;
-        name[length++] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+        char c = *service;
+
+        if (c == '-' || c == ' ') {
+            c = '_';
+        }
+        if (c >= 'a' && c <= 'z') {
+            c = (char)(c - 'a' + 'A');
+        }
+        name[length++] = c;
     }
     name[length] = '\0';
     return wi_aws_variable(name);

@@ -2,6 +2,7 @@
 
 #include <cjson/cJSON.h>
 #include <expat.h>
+#include <expat_external.h>
 #include <openssl/crypto.h>
 #include <stdbool.h>
 #include <stddef.h>

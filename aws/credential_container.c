@@ -118,7 +118,7 @@ wi_aws_from_container(
     };
     error = wi_aws_source_fetch(source, &exchange, WI_AWS_SOURCE_ATTEMPTS);
     if (error != WEIR_OK) {
-        (void)wi_detail(detail, error, "%s", exchange.detail.text);
+        error = wi_detail(detail, error, "%s", exchange.detail.text);
         goto out;
     }
     error = wi_aws_answer_json(wi_buffer_str(&exchange.body), ret, detail);

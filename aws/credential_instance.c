@@ -133,7 +133,7 @@ get(struct session *session, const char *path, struct wi_buffer *ret, struct wei
     wi_buffer_init(&exchange.body, session->source->env);
     error = ask(session, "GET", path, &exchange);
     if (error != WEIR_OK) {
-        (void)wi_detail(detail, error, "%s", exchange.detail.text);
+        error = wi_detail(detail, error, "%s", exchange.detail.text);
     } else if (exchange.status == 404) {
         error = wi_detail(detail, WEIR_ENOTFOUND, "%s%s: there is none", session->endpoint, path);
     } else if (exchange.status != 200 || exchange.body.length > WI_AWS_ANSWER_MAX) {

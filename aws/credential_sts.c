@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include <weir/error.h>
-#include <weir/types.h>
 
 #include "aws/aws_client.h"
 #include "aws/aws_endpoint.h"
@@ -182,7 +181,7 @@ send_request(
     };
     error = wi_aws_source_fetch(request->source, &exchange, WI_AWS_SOURCE_ATTEMPTS);
     if (error != WEIR_OK) {
-        (void)wi_detail(detail, error, "%s", exchange.detail.text);
+        error = wi_detail(detail, error, "%s", exchange.detail.text);
     } else {
         error = wi_aws_answer_xml(wi_buffer_str(&exchange.body), ret, detail);
         if (error != WEIR_OK) {

@@ -120,11 +120,11 @@ search(
     struct weir_detail *detail)
 {
     struct wi_buffer reasons;
+    enum weir_error error;
 
     wi_buffer_init(&reasons, chain->env);
     for (size_t i = 0; i < WI_ARRAY_LENGTH(sources); i++) {
         struct weir_detail why = {.text = ""};
-        enum weir_error error;
 
         if (sources[i].of_environment && chain->has_profile) {
             continue;
@@ -147,14 +147,14 @@ search(
             REASON_SIZE,
             why.text);
     }
-    (void)wi_detail(
+    error = wi_detail(
         detail,
         WEIR_EACCESS,
         "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or attach a role; looked "
         "at %s",
         wi_buffer_text(&reasons));
     wi_buffer_free(&reasons);
-    return WEIR_EACCESS;
+    return error;
 }
 
 /* The files are read anew each time: keys in them may have been replaced. */

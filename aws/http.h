@@ -21,7 +21,7 @@
 #define WI_HTTP_PARALLEL_MAX 64U
 /* Most bytes of an answer's body; more ends the exchange with WEIR_ELIMIT. GetRecords gives 10 MiB
  * of data, which base64 and JSON make a third larger. */
-#define WI_HTTP_BODY_MAX (32U * 1024U * 1024U)
+#define WI_HTTP_BODY_MAX ((size_t)32 << 20)
 
 struct wi_http_header {
     const char *name;

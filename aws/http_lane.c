@@ -175,7 +175,7 @@ forget_answer(struct wi_http_exchange *exchange)
     exchange->retry_after_ms = -1;
 }
 
-static size_t
+static size_t /* NOLINTNEXTLINE(readability-non-const-parameter): libcurl's type */
 take_header(char *data, size_t size, size_t count, void *context)
 {
     struct wi_http_lane *lane = context;
@@ -515,9 +515,9 @@ describe_refused(struct wi_http_exchange *exchange, enum weir_error error)
         return wi_detail(
             &exchange->detail,
             error,
-            "the answer of %s is longer than %u bytes",
+            "the answer of %s is longer than %zu bytes",
             url,
-            (unsigned)WI_HTTP_BODY_MAX);
+            WI_HTTP_BODY_MAX);
     }
     if (error == WEIR_ENOMEM) {
         return wi_detail(&exchange->detail, error, "no memory for the answer of %s", url);

@@ -40,43 +40,43 @@ finds_name_and_message(void **state)
     }
 }
 
+static const struct {
+    const char *type;
+    int status;
+    enum wi_aws_class right;
+    enum weir_error code;
+} classes[] = {
+    {"ConditionalCheckFailedException", 400, WI_AWS_CONDITION, WEIR_ECONFLICT},
+    {"ProvisionedThroughputExceededException", 400, WI_AWS_THROTTLED, WEIR_ETHROTTLED},
+    {"ThrottlingException", 400, WI_AWS_THROTTLED, WEIR_ETHROTTLED},
+    {"LimitExceededException", 400, WI_AWS_THROTTLED, WEIR_ETHROTTLED},
+    {"", 429, WI_AWS_THROTTLED, WEIR_ETHROTTLED},
+    {"ResourceNotFoundException", 400, WI_AWS_NOT_FOUND, WEIR_ENOTFOUND},
+    {"ResourceInUseException", 400, WI_AWS_IN_USE, WEIR_EBUSY},
+    {"ExpiredIteratorException", 400, WI_AWS_EXPIRED, WEIR_EEXPIRED},
+    {"ExpiredNextTokenException", 400, WI_AWS_EXPIRED, WEIR_EEXPIRED},
+    {"UnrecognizedClientException", 400, WI_AWS_DENIED, WEIR_EACCESS},
+    {"AccessDeniedException", 400, WI_AWS_DENIED, WEIR_EACCESS},
+    {"", 403, WI_AWS_DENIED, WEIR_EACCESS},
+    {"ValidationException", 400, WI_AWS_INVALID, WEIR_EINVAL},
+    {"SerializationException", 400, WI_AWS_INVALID, WEIR_EINVAL},
+    {"InternalServerError", 500, WI_AWS_SERVER, WEIR_ETIMEOUT},
+    {"", 502, WI_AWS_SERVER, WEIR_ETIMEOUT},
+    {"SomethingNew", 503, WI_AWS_SERVER, WEIR_ETIMEOUT},
+    {"SomethingNew", 400, WI_AWS_OTHER, WEIR_EIO},
+    {"", 302, WI_AWS_OTHER, WEIR_EIO},
+    {"", 404, WI_AWS_OTHER, WEIR_EIO},
+};
+
 static void
 tells_the_classes_apart(void **state)
 {
-    static const struct {
-        const char *type;
-        int status;
-        enum wi_aws_class right;
-        enum weir_error code;
-    } rows[] = {
-        {"ConditionalCheckFailedException", 400, WI_AWS_CONDITION, WEIR_ECONFLICT},
-        {"ProvisionedThroughputExceededException", 400, WI_AWS_THROTTLED, WEIR_ETHROTTLED},
-        {"ThrottlingException", 400, WI_AWS_THROTTLED, WEIR_ETHROTTLED},
-        {"LimitExceededException", 400, WI_AWS_THROTTLED, WEIR_ETHROTTLED},
-        {"", 429, WI_AWS_THROTTLED, WEIR_ETHROTTLED},
-        {"ResourceNotFoundException", 400, WI_AWS_NOT_FOUND, WEIR_ENOTFOUND},
-        {"ResourceInUseException", 400, WI_AWS_IN_USE, WEIR_EBUSY},
-        {"ExpiredIteratorException", 400, WI_AWS_EXPIRED, WEIR_EEXPIRED},
-        {"ExpiredNextTokenException", 400, WI_AWS_EXPIRED, WEIR_EEXPIRED},
-        {"UnrecognizedClientException", 400, WI_AWS_DENIED, WEIR_EACCESS},
-        {"AccessDeniedException", 400, WI_AWS_DENIED, WEIR_EACCESS},
-        {"", 403, WI_AWS_DENIED, WEIR_EACCESS},
-        {"ValidationException", 400, WI_AWS_INVALID, WEIR_EINVAL},
-        {"SerializationException", 400, WI_AWS_INVALID, WEIR_EINVAL},
-        {"InternalServerError", 500, WI_AWS_SERVER, WEIR_ETIMEOUT},
-        {"", 502, WI_AWS_SERVER, WEIR_ETIMEOUT},
-        {"SomethingNew", 503, WI_AWS_SERVER, WEIR_ETIMEOUT},
-        {"SomethingNew", 400, WI_AWS_OTHER, WEIR_EIO},
-        {"", 302, WI_AWS_OTHER, WEIR_EIO},
-        {"", 404, WI_AWS_OTHER, WEIR_EIO},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        enum wi_aws_class found = wi_aws_error_class(rows[i].type, rows[i].status);
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
+        enum wi_aws_class found = wi_aws_error_class(classes[i].type, classes[i].status);
 
-        assert_int_equal(found, rows[i].right);
-        assert_int_equal(wi_aws_class_error(found, "PutItem"), rows[i].code);
+        assert_int_equal(found, classes[i].right);
+        assert_int_equal(wi_aws_class_error(found, "PutItem"), classes[i].code);
     }
     assert_int_equal(wi_aws_class_error(WI_AWS_IN_USE, "CreateTable"), WEIR_EEXISTS);
     assert_int_equal(wi_aws_class_error(WI_AWS_OK, "PutItem"), WEIR_OK);

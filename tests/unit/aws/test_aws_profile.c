@@ -42,31 +42,32 @@ static const char credentials[] = "[default]\n"
                                   "[default]\n"
                                   "aws_access_key_id = B";
 
+static const struct {
+    const char *section;
+    const char *name;
+    const char *right;
+} rows[] = {
+    {"default", "region", "us-east-1"},
+    {"default", "aws_access_key_id", "B"},
+    {"default", "aws_secret_access_key", "a=b/c+d=="},
+    {"spaced name", "role_arn", "arn:aws:iam::1:role/r"},
+    {"spaced name", "color", "a#b;c"},
+    {"spaced name", "empty", NULL},
+    {"services local", "kinesis.endpoint_url", "http://localhost:4567"},
+    {"services local", "kinesis.other", "2"},
+    {"services local", "dynamodb.endpoint_url", "http://localhost:8000"},
+    {"services local", "lost", NULL},
+    {"services local", "plain.lost", NULL},
+    {"services local", "gone", NULL},
+    {"x", "gone", NULL},
+    {"x", "key", "y"},
+    {"profile odd", "a", "b"},
+    {"", "nobody", NULL},
+};
+
 static void
 reads_what_tools_write(void **state)
 {
-    static const struct {
-        const char *section;
-        const char *name;
-        const char *right;
-    } rows[] = {
-        {"default", "region", "us-east-1"},
-        {"default", "aws_access_key_id", "B"},
-        {"default", "aws_secret_access_key", "a=b/c+d=="},
-        {"spaced name", "role_arn", "arn:aws:iam::1:role/r"},
-        {"spaced name", "color", "a#b;c"},
-        {"spaced name", "empty", NULL},
-        {"services local", "kinesis.endpoint_url", "http://localhost:4567"},
-        {"services local", "kinesis.other", "2"},
-        {"services local", "dynamodb.endpoint_url", "http://localhost:8000"},
-        {"services local", "lost", NULL},
-        {"services local", "plain.lost", NULL},
-        {"services local", "gone", NULL},
-        {"x", "gone", NULL},
-        {"x", "key", "y"},
-        {"profile odd", "a", "b"},
-        {"", "nobody", NULL},
-    };
     struct wi_aws_profiles profiles;
 
     (void)state;
