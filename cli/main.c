@@ -138,6 +138,7 @@ main(int argc, char **argv)
     /* A closed pipe and a file that may not grow are errors of write(2), not a sudden death. */
     if (!keep_standard_files() || sigaction(SIGPIPE, &ignore, NULL) != 0 ||
         sigaction(SIGXFSZ, &ignore, NULL) != 0) {
+        (void)fputs("weir: cannot open /dev/null instead of a closed standard file\n", stderr);
         return CLI_FAILED;
     }
     return cli_finish_stdout(run(argc, argv, &cli));

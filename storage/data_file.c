@@ -97,7 +97,6 @@ static const char *
 find_meta_fault(const struct meta_page *meta, uint64_t index, uint64_t file_size)
 {
     uint64_t page_size = meta->free_database.page_size;
-    const char *fault;
 
     if (meta->magic != META_MAGIC || meta->version != META_VERSION ||
         meta->header.page_number != index || meta->header.flags != META_FLAG) {
@@ -118,7 +117,16 @@ find_meta_fault(const struct meta_page *meta, uint64_t index, uint64_t file_size
         (meta->main_database.flags & ~MAIN_DB_FLAGS) != 0) {
         return "a database has unknown flags";
     }
-    fault = find_database_fault(&meta->free_database, meta->last_page);
+    return NULL;
+}
+
+/* Of the meta page that counts. In the other one a commit whose last write failed leaves its new
+ * roots above the old number: LMDB takes back only what makes it the other one. */
+static const char *
+find_tree_fault(const struct meta_page *meta)
+{
+    const char *fault = find_database_fault(&meta->free_database, meta->last_page);
+
     return fault != NULL ? fault : find_database_fault(&meta->main_database, meta->last_page);
 }
 
@@ -185,8 +193,9 @@ find_fault(int fd, bool is_quiet, uint64_t file_size, struct wi_data_file *ret)
     if (fault != NULL) {
         return fault;
     }
-    newest = meta[0].transaction_id > meta[1].transaction_id ? &meta[0] : &meta[1];
-    if (is_quiet) {
+    newest = meta[1].transaction_id > meta[0].transaction_id ? &meta[1] : &meta[0];
+    fault = find_tree_fault(newest);
+    if (fault == NULL && is_quiet) {
         fault = find_pair_fault(meta);
         fault = fault != NULL ? fault : find_root_fault(fd, newest);
     }

@@ -1,5 +1,6 @@
 #include "stream/partition_hash.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/types.h>
 #include <stddef.h>
@@ -8,6 +9,13 @@
 #include <weir/types.h>
 
 #include "core/hash_key.h"
+
+EVP_MD *
+wi_md5_fetch(void)
+{
+    /* Without memory for its context OpenSSL 3.0 goes on with one that has no lock, and crashes. */
+    return OSSL_LIB_CTX_get0_global_default() == NULL ? NULL : EVP_MD_fetch(NULL, "MD5", NULL);
+}
 
 enum weir_error
 wi_partition_hash(

@@ -8,6 +8,9 @@
 #include <weir/error.h>
 #include <weir/types.h>
 
+/* OpenSSL's MD5; release it with EVP_MD_free(). NULL without memory, or if it is not there. */
+EVP_MD *wi_md5_fetch(void);
+
 /* `md5` is fetched once (an implicit fetch costs three times the hash); `context` is used by one
  * thread at a time. WEIR_EINTERNAL if OpenSSL fails. */
 enum weir_error wi_partition_hash(

@@ -19,6 +19,7 @@
 #include "core/memory.h"
 #include "storage/process.h"
 #include "storage/storage.h"
+#include "stream/partition_hash.h"
 #include "stream/stream_format.h"
 #include "stream/stream_source.h"
 
@@ -240,10 +241,12 @@ open_parts(
     if (error != WEIR_OK) {
         return wi_detail(detail, error, "cannot tell which boot of the host this is");
     }
-    stream->md5 = EVP_MD_fetch(NULL, "MD5", NULL);
+    stream->md5 = wi_md5_fetch();
     if (stream->md5 == NULL) {
         return wi_detail(
-            detail, WEIR_EUNSUPPORTED, "OpenSSL has no MD5 here; partition keys need it");
+            detail,
+            WEIR_EUNSUPPORTED,
+            "OpenSSL has no MD5 here, or no memory for it; partition keys need it");
     }
     storage_options.sync = sync_of(options->durability);
     storage_options.read_only = options->read_only;

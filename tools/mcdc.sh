@@ -15,6 +15,7 @@ build=build/mcdc
 seeds=${1:-1000}
 
 cmake --preset mcdc >&2
+# shellcheck disable=SC2154 # jobs is set in lib.sh.
 cmake --build --preset mcdc -j "$jobs" >&2
 rm -rf $build/profile
 mkdir -p $build/profile/tests $build/profile/sim

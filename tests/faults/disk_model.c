@@ -12,7 +12,7 @@
 
 #define NODES_MAX   512U
 #define PENDING_MAX 4096U
-#define NAME_MAX_   96U
+#define NAME_SIZE   96U
 #define DEPTH_MAX   8U
 #define ROOT        0U
 #define NOTHING     UINT32_MAX
@@ -21,7 +21,7 @@
 struct link {
     uint32_t folder;
     uint32_t node; /* NOTHING: the name is free */
-    char name[NAME_MAX_];
+    char name[NAME_SIZE];
 };
 
 struct links {
@@ -47,6 +47,7 @@ struct node {
     bool is_folder;
     uint64_t inode;
     unsigned char *bytes;
+    size_t room;
     size_t used; /* bytes; the rest up to size is zeros */
     uint64_t size;
     struct pending_write *pending; /* PENDING_MAX */
@@ -101,7 +102,7 @@ find_folder(struct disk_model *model, const char *path, const char **ret_name)
     const char *slash;
 
     while ((slash = strchr(path, '/')) != NULL) {
-        char name[NAME_MAX_];
+        char name[NAME_SIZE];
         const struct link *link;
 
         (void)snprintf(name, sizeof name, "%.*s", (int)(slash - path), path);
@@ -235,7 +236,10 @@ apply_write(
 
     if (write->bytes == NULL && is_kept(model, keep_percent)) {
         image->size = write->size;
-        image->used = image->used < write->size ? image->used : (size_t)write->size;
+        if (image->used > write->size) {
+            memset(image->bytes + write->size, 0, image->used - (size_t)write->size);
+            image->used = (size_t)write->size;
+        }
     }
     while (write->bytes != NULL && done < write->size) {
         const uint64_t rest = sector - (write->at + done) % sector;
@@ -248,23 +252,27 @@ apply_write(
     }
 }
 
+/* What is durable of a file from now on. */
+static void
+keep_image(struct node *node, const struct image *image)
+{
+    node->bytes = image->bytes;
+    node->room = image->room;
+    node->used = image->used;
+    node->size = image->size;
+}
+
 /* All that is pending becomes durable. */
 static void
 sync_file(struct disk_model *model, struct node *node)
 {
-    struct image image = {node->bytes, node->used, node->used, node->size};
+    struct image image = {node->bytes, node->room, node->used, node->size};
 
     for (size_t i = 0; i < node->pending_count; i++) {
         apply_write(model, &image, &node->pending[i], 512, 100);
     }
-    node->bytes = image.bytes;
-    node->used = image.used;
-    node->size = image.size;
+    keep_image(node, &image);
     node->pending_count = 0;
-    if (node->used > 0) {
-        node->bytes = realloc(node->bytes, node->used);
-        assert_non_null(node->bytes);
-    }
 }
 
 static void
@@ -279,14 +287,10 @@ note_content(struct disk_model *model, const struct disk_entry *entry, const uns
     if (entry->event == DISK_SYNC) {
         sync_file(model, node);
     } else if (entry->event == DISK_WRITE_SYNCED) {
-        struct image image = {node->bytes, node->used, node->used, node->size};
+        struct image image = {node->bytes, node->room, node->used, node->size};
 
         apply_write(model, &image, &write, 512, 100);
-        node->bytes = image.bytes;
-        node->used = image.used;
-        node->size = image.size;
-        node->bytes = realloc(node->bytes, node->used);
-        assert_non_null(node->bytes);
+        keep_image(node, &image);
     } else {
         assert_true(node->pending_count < PENDING_MAX);
         node->pending[node->pending_count++] = write;

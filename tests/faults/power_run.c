@@ -44,6 +44,7 @@ static void
 start(const struct power_run *run, const char *const *words, bool with_pipes, struct program *ret)
 {
     const char *all[WORDS_MAX] = {weir()};
+    char *arguments[WORDS_MAX];
     posix_spawn_file_actions_t actions;
     int in[2] = {NOT_A_PIPE, NOT_A_PIPE};
     int out[2] = {NOT_A_PIPE, NOT_A_PIPE};
@@ -66,8 +67,8 @@ start(const struct power_run *run, const char *const *words, bool with_pipes, st
     } else {
         (void)posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     }
-    assert_int_equal(
-        posix_spawn(&ret->pid, all[0], &actions, NULL, (char **)(uintptr_t)all, environ), 0);
+    memcpy(arguments, all, sizeof all); /* posix_spawn(3) does not change them */
+    assert_int_equal(posix_spawn(&ret->pid, all[0], &actions, NULL, arguments, environ), 0);
     posix_spawn_file_actions_destroy(&actions);
     if (with_pipes) {
         close(in[0]);

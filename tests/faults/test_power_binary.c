@@ -15,7 +15,7 @@
 #include "tests/faults/power_run.h"
 #include "tests/support/weir_test.h"
 
-#define STATES_DEFAULT 300U
+#define STATES_DEFAULT 200U
 #define PUTS_DEFAULT   40U
 #define SEED           17U
 #define RECORDS_MAX    4096U

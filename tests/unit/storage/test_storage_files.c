@@ -18,7 +18,9 @@
 #include "tests/support/weir_test.h"
 #include "tests/unit/storage/storage_fixture.h"
 
-#define META_BYTES 168 /* page header and meta of LMDB, and a little more */
+#define META_BYTES  168 /* page header and meta of LMDB, and a little more */
+#define META_ROOT   128 /* in a meta page: root of the main database */
+#define META_COMMIT 144 /* its number */
 
 struct file {
     char path[TEST_DIR_PATH_SIZE];
@@ -215,6 +217,40 @@ survives_any_bit_changed_in_the_meta_pages(void **state)
     fixture_end(&fixture);
 }
 
+/* The root of the main database in meta page `page` behind any page of the file. */
+static void
+lose_root(struct file *file, unsigned page)
+{
+    const uint64_t far = 1U << 20U;
+
+    memcpy(file->bytes + (size_t)page * 4096 + META_ROOT, &far, sizeof far);
+}
+
+/* A commit whose last write failed leaves its roots in the meta page that does not count. */
+static void
+only_the_meta_page_that_counts_must_be_sound(void **state)
+{
+    struct fixture fixture;
+    struct file file;
+    uint64_t commits[2];
+    unsigned older;
+    (void)state;
+    given_data(&fixture);
+    file = load(&fixture, "data.mdb");
+    memcpy(&commits[0], file.bytes + META_COMMIT, sizeof commits[0]);
+    memcpy(&commits[1], file.bytes + 4096 + META_COMMIT, sizeof commits[1]);
+    older = commits[0] < commits[1] ? 0 : 1;
+
+    lose_root(&file, older);
+    store(&file, file.size);
+    assert_int_equal(open_and_scan(&fixture), WEIR_OK);
+    lose_root(&file, 1 - older);
+    store(&file, file.size);
+    assert_int_equal(open_and_scan(&fixture), WEIR_ECORRUPT);
+    free(file.bytes);
+    fixture_end(&fixture);
+}
+
 static void
 refuses_garbage(void **state)
 {
@@ -361,6 +397,7 @@ main(void)
         cmocka_unit_test(refuses_a_stamp_that_is_too_long),
         cmocka_unit_test(refuses_data_that_was_cut_off_and_keeps_what_was_not),
         cmocka_unit_test(survives_any_bit_changed_in_the_meta_pages),
+        cmocka_unit_test(only_the_meta_page_that_counts_must_be_sound),
         cmocka_unit_test(refuses_garbage),
         cmocka_unit_test(refuses_data_without_a_stamp_but_finishes_an_interrupted_start),
         cmocka_unit_test(discards_liveness_when_the_boot_has_changed),
