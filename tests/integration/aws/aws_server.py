@@ -141,6 +141,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(200 if good else 400, b"session" if good else b"")
 
     def do_POST(self):
+        if self.headers.get("X-Amz-Target") == "Test.EarlyReset":
+            self.rfile.read(100000)
+            self.reset()
+            return
         body = self.body()
         operation = self.headers.get("X-Amz-Target", ".").split(".")[1]
         if not operation:

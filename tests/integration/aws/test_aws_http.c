@@ -162,6 +162,27 @@ checks_the_certificate(void **state)
     wi_http_close(trusting);
 }
 
+/* SIGPIPE would end the whole process. */
+static void
+survives_a_reset_while_it_sends(void **state)
+{
+    static char body[8 << 20];
+    const struct aws_fixture *fixture = *state;
+    const char *const urls[] = {fixture->plain, fixture->secure};
+    struct wi_http *http = open_http(fixture->certificate);
+
+    for (size_t i = 0; i < 2; i++) {
+        struct wi_http_exchange exchange = exchange_of(urls[i], "Test.EarlyReset", "");
+
+        exchange.request.body = (struct weir_bytes){body, sizeof body};
+        perform(http, &exchange);
+        assert_int_equal(exchange.error, WEIR_EIO);
+        assert_int_equal(exchange.failure, WI_HTTP_OUTCOME_UNKNOWN);
+        wi_buffer_free(&exchange.body);
+    }
+    wi_http_close(http);
+}
+
 static void
 follows_no_redirect(void **state)
 {
@@ -339,6 +360,8 @@ an_interrupt_ends_all_calls_now_and_later(void **state)
         threads[i] = (struct slow_thread){
             .http = http, .exchange = exchange_of(fixture->plain, "Test.Slow", "3")};
         threads[i].exchange.request.timeout_ms = 60000;
+    }
+    for (size_t i = 0; i < 4; i++) {
         assert_int_equal(pthread_create(&threads[i].thread, NULL, run_slow, &threads[i]), 0);
     }
     http->ops->pause(http->http, 200);
@@ -379,6 +402,7 @@ main(void)
         cmocka_unit_test(ends_an_answer_that_is_too_long),
         cmocka_unit_test(knows_that_nothing_was_sent),
         cmocka_unit_test(checks_the_certificate),
+        cmocka_unit_test(survives_a_reset_while_it_sends),
         cmocka_unit_test(follows_no_redirect),
         cmocka_unit_test(keeps_its_connection_alive),
         cmocka_unit_test(never_sends_twice_when_a_kept_connection_ends),
