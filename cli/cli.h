@@ -156,6 +156,9 @@ bool cli_parse_size(const char *text, uint64_t *ret_bytes);
 /** View of a zero-terminated string. */
 struct weir_str cli_str(const char *text);
 
+/** Whether the name of a stream is a URL of Kinesis. */
+bool cli_stream_is_kinesis(const char *name);
+
 /** Room for cli_format_duration() and cli_format_count(). */
 #define CLI_VALUE_SIZE 32
 

@@ -17,12 +17,15 @@
 
 /* A line longer than any stream can take is not even read into memory. */
 #define LINE_MAX_BYTES ((size_t)16 << 20)
+/* Kinesis takes 256 characters as a partition key; so many bytes are never more. */
+#define KINESIS_KEY_BYTES ((size_t)256)
 
 /* Where the partition key of a line comes from. */
 struct key_rule {
     const char *key;       /* --key, or NULL */
     uint64_t field;        /* --key-field, counted from 1; 0: none */
     const char *delimiter; /* --delimiter, or NULL: blanks */
+    size_t line_bytes_max; /* of a key that is the line */
 };
 
 enum {
@@ -197,15 +200,14 @@ delimited_field(struct weir_bytes line, uint64_t n, const char *delimiter)
 
 /* The line as its own key: as much as a key can hold, without half a character at its end. */
 static struct weir_str
-whole_line_key(struct weir_bytes line)
+whole_line_key(struct weir_bytes line, size_t bytes_max)
 {
     const char *text = line.data;
     size_t length = line.length;
 
-    if (length > WEIR_PARTITION_KEY_MAX) {
-        length = WEIR_PARTITION_KEY_MAX;
-        while (length > WEIR_PARTITION_KEY_MAX - 4 &&
-               ((unsigned char)text[length] & 0xc0) == 0x80) {
+    if (length > bytes_max) {
+        length = bytes_max;
+        while (length > bytes_max - 4 && ((unsigned char)text[length] & 0xc0) == 0x80) {
             length--;
         }
     }
@@ -219,7 +221,7 @@ key_of(const struct key_rule *rule, struct weir_bytes line)
         return cli_str(rule->key);
     }
     if (rule->field == 0) {
-        return whole_line_key(line);
+        return whole_line_key(line, rule->line_bytes_max);
     }
     return rule->delimiter == NULL ? blank_field(line, rule->field)
                                    : delimited_field(line, rule->field, rule->delimiter);
@@ -329,6 +331,8 @@ wi_cmd_put(int argc, char **argv, struct cli *cli)
     if (!cli_stream_use(cli, a.operand[0], &options, &stream)) {
         return CLI_FAILED;
     }
+    rule.line_bytes_max =
+        cli_stream_is_kinesis(a.operand[0]) ? KINESIS_KEY_BYTES : WEIR_PARTITION_KEY_MAX;
     status = put_stdin(cli, stream, &rule);
     weir_stream_close(stream);
     return status;

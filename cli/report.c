@@ -88,6 +88,10 @@ cli_fail_stream(
     char what[WEIR_DETAIL_SIZE];
     const char *name = strncmp(stream, "weir:", 5) == 0 ? stream + 5 : stream;
 
+    if (cli_stream_is_kinesis(stream)) {
+        (void)snprintf(what, sizeof what, "stream '%s'", name);
+        return cli_fail_error(error, detail, what);
+    }
     if (error == WEIR_ENOTFOUND) {
         return cli_fail(
             "stream '%s' does not exist in %s: create it with `weir stream create %s`",

@@ -175,3 +175,9 @@ cli_format_checkpoint(const struct weir_position *position, char text[WEIR_POSIT
     }
     return text;
 }
+
+bool
+cli_stream_is_kinesis(const char *name)
+{
+    return strncmp(name, "kinesis:", strlen("kinesis:")) == 0;
+}

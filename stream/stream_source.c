@@ -1,8 +1,9 @@
 /* The public functions of streams: they check arguments and call the slots of the stream's kind. */
 #include "stream/stream_source.h"
 
+#include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
+#include <stdio.h>
 
 #include <weir/env.h>
 #include <weir/error.h>
@@ -16,6 +17,8 @@
 #include "core/str.h"
 #include "stream/batch.h"
 #include "stream/stream_directory.h"
+#include "stream/stream_kinesis.h"
+#include "stream/stream_kinesis_url.h"
 #include "stream/stream_lmdb.h"
 
 #define SHARDS_OPEN_MAX  10000U
@@ -36,7 +39,7 @@ static enum weir_error
 check_create(
     const char *name, const struct weir_stream_create_options *options, struct weir_detail *detail)
 {
-    if (weir_name_check(wi_str(name)) != WEIR_OK) {
+    if (!wi_kinesis_url_is(name) && weir_name_check(wi_str(name)) != WEIR_OK) {
         return wi_detail(
             detail, WEIR_EINVAL, "a stream's name is 1 to 128 of a-z A-Z 0-9 _ . - (not . or ..)");
     }
@@ -72,8 +75,12 @@ weir_stream_create(
         return wi_detail(detail, WEIR_EINVAL, "create: an argument is NULL");
     }
     const enum weir_error error = check_create(name, used, detail);
-    return error == WEIR_OK ? wi_stream_directory_create(env, data_directory, name, used, detail)
-                            : error;
+    if (error != WEIR_OK) {
+        return error;
+    }
+    return wi_kinesis_url_is(name)
+               ? wi_stream_kinesis_create(env, name, used->shards, detail)
+               : wi_stream_directory_create(env, data_directory, name, used, detail);
 }
 
 /* `weir:NAME` or `NAME`; a name has no colon, so what stands before one is a scheme. */
@@ -89,7 +96,7 @@ parse_url(const char *url, char ret_name[WEIR_NAME_SIZE], struct weir_detail *de
             return wi_detail(
                 detail,
                 WEIR_EUNSUPPORTED,
-                "%s: this version knows streams of the kind weir:NAME only",
+                "%s: this version knows streams of the kinds weir:NAME and kinesis:NAME",
                 url);
         }
         name = rest;
@@ -120,6 +127,37 @@ check_open(const struct weir_stream_options *options, struct weir_detail *detail
     return WEIR_OK;
 }
 
+static enum weir_error
+open_embedded(
+    const char *data_directory,
+    const char *url,
+    const struct weir_stream_options *options,
+    struct weir_stream *stream,
+    struct weir_detail *detail)
+{
+    char directory[WI_PATH_SIZE];
+    enum weir_error error = parse_url(url, stream->name, detail);
+
+    if (error == WEIR_OK) {
+        error = wi_stream_path(data_directory, stream->name, directory, detail);
+    }
+    if (error != WEIR_OK) {
+        return error;
+    }
+    (void)snprintf(stream->url, sizeof stream->url, "weir:%s", stream->name);
+    error = wi_stream_lmdb_open(stream->env, directory, options, stream, detail);
+    if (error == WEIR_ENOTFOUND) {
+        return wi_detail(
+            detail,
+            error,
+            "stream '%s' does not exist in %s: create it with `weir stream create %s`",
+            stream->name,
+            data_directory,
+            stream->name);
+    }
+    return error;
+}
+
 enum weir_error
 weir_stream_open(
     const struct weir_env *env,
@@ -132,20 +170,12 @@ weir_stream_open(
     const struct weir_stream_options defaults = WEIR_STREAM_OPTIONS_INIT;
     const struct weir_stream_options *used = options == NULL ? &defaults : options;
     struct weir_stream *stream = NULL;
-    char name[WEIR_NAME_SIZE] = "";
-    char directory[WI_PATH_SIZE];
     enum weir_error error = WEIR_OK;
 
     if (env == NULL || data_directory == NULL || url == NULL || ret == NULL) {
         return wi_detail(detail, WEIR_EINVAL, "open: an argument is NULL");
     }
     error = check_open(used, detail);
-    if (error == WEIR_OK) {
-        error = parse_url(url, name, detail);
-    }
-    if (error == WEIR_OK) {
-        error = wi_stream_path(data_directory, name, directory, detail);
-    }
     if (error != WEIR_OK) {
         return error;
     }
@@ -154,21 +184,10 @@ weir_stream_open(
         return wi_detail(detail, WEIR_ENOMEM, "%s: no memory", url);
     }
     stream->env = env;
-    memcpy(stream->name, name, sizeof stream->name);
-    error = wi_stream_lmdb_open(env, directory, used, stream, detail);
+    error = wi_kinesis_url_is(url) ? wi_stream_kinesis_open(env, url, stream, detail)
+                                   : open_embedded(data_directory, url, used, stream, detail);
     if (error != WEIR_OK) {
         wi_free(env, stream);
-    }
-    if (error == WEIR_ENOTFOUND) {
-        return wi_detail(
-            detail,
-            error,
-            "stream '%s' does not exist in %s: create it with `weir stream create %s`",
-            name,
-            data_directory,
-            name);
-    }
-    if (error != WEIR_OK) {
         return error;
     }
     *ret = stream;
@@ -213,6 +232,9 @@ weir_stream_delete(
 {
     if (env == NULL || data_directory == NULL || name == NULL) {
         return wi_detail(detail, WEIR_EINVAL, "delete: an argument is NULL");
+    }
+    if (wi_kinesis_url_is(name)) {
+        return wi_stream_kinesis_delete(env, name, detail);
     }
     if (weir_name_check(wi_str(name)) != WEIR_OK) {
         return wi_detail(detail, WEIR_EINVAL, "delete: that is no name of a stream");
@@ -378,4 +400,16 @@ void
 wi_stream_interrupt(struct weir_stream *stream)
 {
     stream->ops->interrupt(stream->source);
+}
+
+bool
+wi_stream_fetch_is_local(const struct weir_stream *stream)
+{
+    return stream->ops->fetch_is_local;
+}
+
+const char *
+wi_stream_url(const struct weir_stream *stream)
+{
+    return stream->url;
 }

@@ -1,5 +1,5 @@
 /*
- * The seam behind struct weir_stream: one vtable per kind of stream (embedded now; Kinesis later).
+ * The seam behind struct weir_stream: one vtable per kind of stream: embedded, Kinesis.
  * Every slot is blocking and all-or-nothing; asynchrony lives in the caller. Arguments have been
  * checked by stream_source.c when a slot is called. Slots are called from any thread, several at
  * once.
@@ -8,6 +8,9 @@
 #define WI_STREAM_STREAM_SOURCE_H
 
 #include <weir/stream.h>
+
+/* Room for the URL under which an application remembers a stream. */
+#define WI_STREAM_URL_SIZE (WEIR_NAME_SIZE + 16)
 
 struct wi_stream_source_ops {
     void (*close)(void *source);
@@ -25,7 +28,7 @@ struct wi_stream_source_ops {
         struct weir_batch *batch,
         struct weir_get_result *ret);
     /* Sequence number of the newest record of the shard at this moment; *ret_any is false if it is
-     * empty. Replays after a crash end here. */
+     * empty. Replays after a crash end here. WEIR_EUNSUPPORTED: this kind of stream cannot tell. */
     enum weir_error (*tail)(
         void *source, struct weir_str shard_id, struct weir_sequence_number *ret, bool *ret_any);
     enum weir_error (*split)(
@@ -53,6 +56,7 @@ struct weir_stream {
     void *source;
     const struct weir_env *env;
     char name[WEIR_NAME_SIZE];
+    char url[WI_STREAM_URL_SIZE]; /* what an application remembers: opens the same stream again */
 };
 
 /* Internal counterparts of slots that the public API does not show. */
@@ -65,5 +69,7 @@ uint32_t wi_stream_wait_word(struct weir_stream *stream, uint32_t seen, int64_t 
 uint32_t wi_stream_wake_word(struct weir_stream *stream);
 uint32_t wi_stream_slot_word(struct weir_stream *stream, struct weir_str shard_id);
 void wi_stream_interrupt(struct weir_stream *stream);
+bool wi_stream_fetch_is_local(const struct weir_stream *stream);
+const char *wi_stream_url(const struct weir_stream *stream);
 
 #endif

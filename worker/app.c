@@ -206,6 +206,7 @@ describe_table(
     struct weir_str scheme;
 
     (void)wi_str_cut(url, ':', &scheme, &url);
+    (void)wi_str_cut(url, '?', &url, &scheme);
     (void)wi_str_copy(description->stream, sizeof description->stream, url);
     copy_label(description->leader, table->leader.owner);
     description->lease_duration_ms = application->lease_duration_ms;

@@ -86,6 +86,28 @@ after(const struct weir_record *record)
                                   .sub_sequence_number = record->sub_sequence_number};
 }
 
+/* Whether everything may have been handed to an earlier owner, as far as is known. */
+static bool
+replays_to_tip(const struct wi_runner *runner)
+{
+    return runner->replay_through.type == WEIR_SHARD_END;
+}
+
+/* A stream that cannot tell its newest number tells when there is no more: what came until then may
+ * have been delivered before, what comes later was not there when this worker took the shard. */
+static void
+note_tip(struct wi_runner *runner, size_t count)
+{
+    const struct weir_get_result *fetched = &runner->fetched;
+
+    if (replays_to_tip(runner) && fetched->millis_behind_latest == 0 &&
+        count < runner->shared->batch_records_max &&
+        fetched->next.type == WEIR_AFTER_SEQUENCE_NUMBER) {
+        runner->replay_through = fetched->next;
+        runner->replay_known = true;
+    }
+}
+
 /* Mark what an earlier owner may have been handed already. */
 static void
 mark_replays(struct wi_runner *runner, struct weir_batch *batch)
@@ -116,6 +138,32 @@ is_out_of_retention(struct wi_runner *runner)
     return error == WEIR_OK && !is_listed;
 }
 
+/* A fetch over a network waits like a commit does: others may run meanwhile. */
+static enum weir_error
+get_records(struct wi_runner *runner, const struct weir_position *from, struct weir_batch *batch)
+{
+    struct wi_runner_shared *shared = runner->shared;
+    const bool is_local = wi_stream_fetch_is_local(shared->stream);
+    enum weir_error error = WEIR_OK;
+
+    if (!is_local) {
+        wi_processor_pool_wait_begins(shared->pool);
+    }
+    error = weir_stream_get(
+        shared->stream,
+        &(struct weir_get_request){.shard_id = shard_id(runner),
+                                   .from = *from,
+                                   .records_max = shared->batch_records_max,
+                                   .bytes_max = runner->budget_held},
+        batch,
+        &runner->fetched);
+    if (!is_local) {
+        wi_processor_pool_wait_ends(shared->pool);
+    }
+    /* Too early for a stream that says when to come back is no failure of the shard. */
+    return error == WEIR_ETHROTTLED && runner->fetched.retry_after_ms > 0 ? WEIR_EBUSY : error;
+}
+
 static void
 perform_fetch(
     struct wi_runner *runner,
@@ -133,14 +181,7 @@ perform_fetch(
     }
     atomic_store(&runner->slot_seen, wi_stream_slot_word(shared->stream, shard_id(runner)));
     memset(&runner->fetched, 0, sizeof runner->fetched);
-    event->error = weir_stream_get(
-        shared->stream,
-        &(struct weir_get_request){.shard_id = shard_id(runner),
-                                   .from = action->position,
-                                   .records_max = shared->batch_records_max,
-                                   .bytes_max = runner->budget_held},
-        batch,
-        &runner->fetched);
+    event->error = get_records(runner, &action->position, batch);
     wi_counter_add(&shared->metrics.fetches, 1);
     if (event->error == WEIR_ENOTFOUND && is_out_of_retention(runner)) {
         event->error = WEIR_ETRIMMED;
@@ -148,7 +189,7 @@ perform_fetch(
     }
     if (event->error == WEIR_ETRIMMED) {
         log_shard(runner, WEIR_LOG_ERROR, "records were trimmed before they were read");
-    } else if (event->error != WEIR_OK) {
+    } else if (event->error != WEIR_OK && event->error != WEIR_EBUSY) {
         log_shard(runner, WEIR_LOG_WARN, weir_error_text(event->error));
     }
     runner->batch_count =
@@ -156,6 +197,10 @@ perform_fetch(
     event->count = runner->batch_count;
     event->next = runner->fetched.next;
     event->at_shard_end = runner->fetched.at_shard_end;
+    event->retry_after_ms = runner->fetched.retry_after_ms;
+    if (event->error == WEIR_OK) {
+        note_tip(runner, event->count);
+    }
     if (event->count > 0) {
         const struct weir_record *records = weir_batch_records(batch);
 
@@ -177,7 +222,7 @@ find_replay_end(struct wi_runner *runner)
     bool any = false;
     enum weir_error error = WEIR_OK;
 
-    if (runner->replay_known) {
+    if (runner->replay_known || replays_to_tip(runner)) {
         return WEIR_OK;
     }
     runner->replay_through = (struct weir_position){.type = WEIR_TRIM_HORIZON};
@@ -188,6 +233,10 @@ find_replay_end(struct wi_runner *runner)
     }
     if (error == WEIR_ENOTFOUND) {
         error = WEIR_OK; /* out of retention: nothing of it is left to be delivered again */
+    }
+    if (error == WEIR_EUNSUPPORTED) {
+        runner->replay_through.type = WEIR_SHARD_END;
+        return WEIR_OK;
     }
     runner->replay_known = error == WEIR_OK;
     return error;
@@ -408,7 +457,8 @@ perform_release(
     pthread_mutex_unlock(&runner->lock);
     /* Records up to the end of the earlier owners' reach stay suspect until this owner passed it.
      */
-    if (wi_checkpoint_compare(&release.handed_through, &runner->replay_through) < 0) {
+    if (runner->replay_known &&
+        wi_checkpoint_compare(&release.handed_through, &runner->replay_through) < 0) {
         release.handed_through = runner->replay_through;
     }
     atomic_store(&runner->releasing, true);

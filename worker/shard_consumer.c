@@ -165,7 +165,8 @@ note_empty_fetch(struct wi_consumer *c, const struct wi_consumer_event *event)
     c->at_shard_end = event->at_shard_end;
     c->attempt = 1;
     c->failures = 0;
-    c->poll_at = wi_mono_add_ms(event->now, c->settings->idle_poll_ms);
+    c->poll_at = wi_mono_add_ms(
+        event->now, event->retry_after_ms > 0 ? event->retry_after_ms : c->settings->idle_poll_ms);
 }
 
 static void
@@ -174,7 +175,8 @@ note_fetched(struct wi_consumer *c, const struct wi_consumer_event *event)
     bool is_damaged = event->error == WEIR_ECORRUPT;
 
     WEIR_ASSERT(c->batch_count == 0);
-    if (event->error == WEIR_ETRIMMED && event->at_shard_end) { /* S10: the shard is gone */
+    c->poll_at = wi_mono_add_ms(event->now, event->retry_after_ms); /* S6 */
+    if (event->error == WEIR_ETRIMMED && event->at_shard_end) {     /* S10: the shard is gone */
         c->at_shard_end = true;
         c->failures = 0;
         return;

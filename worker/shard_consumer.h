@@ -71,6 +71,7 @@ struct wi_consumer_event {
     struct weir_position last;  /* and of its last */
     struct weir_position next;  /* where the next fetch goes on */
     bool at_shard_end;          /* with WEIR_ETRIMMED: the shard itself is out of retention */
+    int64_t retry_after_ms;     /* the stream wants the next fetch no sooner; 0: it does not mind */
     /* PROCESSED with an error: the part [0, processed) that is done, as a position; valid if
      * processed > 0 */
     size_t processed;

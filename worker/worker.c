@@ -22,6 +22,7 @@
 #include "core/str.h"
 #include "lease/lease.h"
 #include "lease/lease_store.h"
+#include "stream/stream_source.h"
 #include "worker/fetch_budget.h"
 #include "worker/shard_consumer.h"
 #include "worker/shard_runner.h"
@@ -115,8 +116,8 @@ open_table(struct weir_worker *worker, struct weir_detail *detail)
     if (error != WEIR_OK) {
         return error;
     }
-    (void)snprintf(
-        wish.stream_url, sizeof wish.stream_url, "weir:%s", weir_stream_name(worker->stream));
+    (void)wi_str_copy(
+        wish.stream_url, sizeof wish.stream_url, wi_str(wi_stream_url(worker->stream)));
     error = worker->store->ops->open_application(worker->store->store, &wish, &worker->application);
     if (error == WEIR_ECONFLICT) {
         return wi_detail(

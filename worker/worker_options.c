@@ -22,7 +22,7 @@
 #define MINUTE         INT64_C(60000)
 #define HOUR           (60 * MINUTE)
 #define PATH_MAX_BYTES 4096
-#define STREAM_URL_MAX (WEIR_NAME_MAX + 16)
+#define STREAM_URL_MAX 2048
 
 static const struct wi_config_property properties[] = {
     {"data_directory",
@@ -48,7 +48,7 @@ static const struct wi_config_property properties[] = {
      STREAM_URL_MAX,
      NULL,
      NULL,
-     "Stream to read, `weir:NAME` or `NAME`; required."},
+     "Stream to read, `weir:NAME`, `NAME` or `kinesis:NAME?region=R`; required."},
     {"worker_id",
      WI_CONFIG_STRING,
      OPTION(worker_id),

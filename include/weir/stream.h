@@ -1,7 +1,8 @@
 /**
  * Streams: create, describe, put, get, split, merge. A stream is named by a URL: `weir:NAME` or
- * just `NAME` is an embedded stream in the data directory. Format and rules:
- * docs/embedded-stream.md.
+ * just `NAME` is an embedded stream in the data directory (docs/embedded-stream.md);
+ * `kinesis:NAME?region=R&endpoint=URL` and `kinesis:arn:...` are streams of Kinesis, or of what
+ * speaks its API (docs/kinesis.md).
  *
  * Any number of processes may have the same stream open. Handles are thread-safe unless a function
  * says otherwise; they must not be carried over fork(2).
@@ -59,8 +60,9 @@ struct weir_stream_options {
     {sizeof(struct weir_stream_options), WEIR_DURABILITY_FULL, (uint64_t)1 << 40, false}
 
 /**
- * Create an embedded stream with `shards` shards that divide the hash key space evenly. Durable on
- * return. Blocks for a few syncs.
+ * Create a stream with `shards` shards that divide the hash key space evenly. Durable on return.
+ * `name` is a name or a URL; of a Kinesis stream only the number of shards is looked at. Blocks for
+ * a few syncs; with Kinesis until the stream is active.
  * @return WEIR_EEXISTS if the name is taken; WEIR_EINVAL; WEIR_EACCESS; WEIR_EFULL; WEIR_EIO;
  *         WEIR_EPLATFORM
  */
@@ -72,8 +74,9 @@ WEIR_API WEIR_MUST_CHECK enum weir_error weir_stream_create(
     struct weir_detail *detail);
 
 /**
- * Open a stream. `url` is `weir:NAME` or `NAME`. `options` NULL means defaults. Opening the same
- * stream twice in one process shares one environment inside.
+ * Open a stream. `options` NULL means defaults; a Kinesis stream has none. Opening the same
+ * embedded stream twice in one process shares one environment inside. Of a Kinesis stream the
+ * existence is checked, so this blocks for a request.
  * @return WEIR_ENOTFOUND; WEIR_EUNSUPPORTED for another scheme; WEIR_EVERSION or WEIR_ECORRUPT for
  *         files that this version cannot trust; WEIR_EACCESS; WEIR_EPLATFORM; WEIR_EIO; WEIR_ENOMEM
  */
@@ -102,7 +105,7 @@ WEIR_API WEIR_MUST_CHECK enum weir_error weir_stream_list(
     void *context,
     struct weir_detail *detail);
 
-/** Delete a stream and its files. Open handles get WEIR_ENOTFOUND from then on. */
+/** Delete a stream, named or by URL. Open handles get WEIR_ENOTFOUND from then on. */
 WEIR_API WEIR_MUST_CHECK enum weir_error weir_stream_delete(
     const struct weir_env *env,
     const char *data_directory,
@@ -174,6 +177,9 @@ struct weir_get_result {
     int64_t millis_behind_latest; /**< age of the oldest record not yet returned; 0 at the tip */
     bool at_shard_end;            /**< closed and read to its end: children are valid */
     char child_shard_ids[WEIR_CHILDREN_MAX][WEIR_NAME_SIZE]; /**< "" where there is none */
+    int64_t retry_after_ms; /**< call again no sooner: limits of the service, or nothing new is to
+                                 be expected; 0 for streams that wake their readers. Set with
+                                 WEIR_OK and WEIR_ETHROTTLED */
 };
 
 /** What to read; members may be added at the end. */

@@ -24,7 +24,7 @@ struct weir_worker_options {
     const char
         *data_directory;     /**< default: $WEIR_DATA if the caller passes it, else "./weir-data" */
     const char *application; /**< required: names the lease table */
-    const char *stream;      /**< required: `weir:NAME` or `NAME` */
+    const char *stream;      /**< required: `weir:NAME`, `NAME` or `kinesis:...`, see stream.h */
     const char *worker_id;   /**< a label; default HOST-PID */
     struct weir_position
         initial_position;       /**< of shards without a checkpoint; default TRIM_HORIZON */

@@ -1,0 +1,55 @@
+/*
+ * The answer of GetRecords, read in one pass without a tree and without an allocation: each record
+ * becomes an entry of places in the answer's text, which is decoded when it is handed on
+ * (docs/adr/0008-get-records-by-a-scanner.md). Pure.
+ *
+ * The text is what some server sent: nothing in it is believed. The whole answer is read before the
+ * first record of it is used, so a cut or damaged one changes nothing.
+ */
+#ifndef WI_AWS_KINESIS_PAGE_H
+#define WI_AWS_KINESIS_PAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
+
+/* Depth of values within values that are skipped. */
+#define WI_KINESIS_DEPTH_MAX 32U
+
+/* One record: where its parts stand in the text, quotes left out. */
+struct wi_kinesis_record {
+    struct weir_sequence_number sequence_number;
+    int64_t arrival_ms; /* 0 if the answer has none */
+    uint32_t key_at;
+    uint32_t key_length;
+    uint32_t data_at;
+    uint32_t data_length;
+    bool key_is_escaped; /* has a backslash: wi_kinesis_unescape() it */
+};
+
+struct wi_kinesis_page {
+    struct weir_str text;
+    struct wi_kinesis_record *records; /* the caller's array */
+    size_t capacity;
+    size_t count;
+    int64_t millis_behind; /* -1 if the answer has none */
+    struct weir_str next_iterator;
+    bool has_next; /* else the shard is closed and this is its end */
+    char child_shard_ids[WEIR_CHILDREN_MAX][WEIR_NAME_SIZE];
+};
+
+/* Read the whole answer. `page` has its array; `text` must stay while the page is used and is
+ * shorter than 4 GiB. WEIR_ECORRUPT: no JSON, a record without number or data, numbers that do not
+ * grow, more records than the array holds. The page has count 0 then. */
+WEIR_MUST_CHECK enum weir_error wi_kinesis_page_read(
+    struct wi_kinesis_page *page, struct weir_str text);
+
+/* Replace the escapes of a JSON string; `to` has room for `text.length` bytes. Half a surrogate
+ * pair becomes U+FFFD. WEIR_ECORRUPT for an escape that is none. */
+WEIR_MUST_CHECK enum weir_error wi_kinesis_unescape(
+    struct weir_str text, char *to, size_t *ret_length);
+
+#endif

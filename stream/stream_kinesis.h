@@ -1,0 +1,181 @@
+/*
+ * Kinesis as a stream source: what its files share. docs/kinesis.md has the rules.
+ *
+ * stream_kinesis.c opens, closes and describes; _get.c reads, with a reader for each shard
+ * (_reader.c) whose page is cut into batches (_records.c); _latest.c says what LATEST means in
+ * numbers; _put.c puts; _reshard.c splits, merges and scales.
+ */
+#ifndef WI_STREAM_STREAM_KINESIS_H
+#define WI_STREAM_STREAM_KINESIS_H
+
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/env.h>
+#include <weir/stream.h>
+#include <weir/types.h>
+
+#include "aws/aws_client.h"
+#include "aws/http.h"
+#include "aws/kinesis_api.h"
+#include "aws/kinesis_page.h"
+#include "core/str.h"
+#include "stream/aggregation.h"
+#include "stream/stream_kinesis_pace.h"
+#include "stream/stream_kinesis_url.h"
+#include "stream/stream_source.h"
+
+/* Memory of the pages that all readers of a handle hold: beyond it they ask for fewer records. A
+ * goal, not a wall: one page of one reader always comes. */
+#define WI_KINESIS_PAGES_BYTES_MAX ((size_t)64 * 1024 * 1024)
+/* A page's memory that is larger than this is given back when the reader has nothing in it. */
+#define WI_KINESIS_PAGE_KEEP_BYTES ((size_t)256 * 1024)
+/* Ancestors of a shard that are looked at for aggregated records. */
+#define WI_KINESIS_ANCESTORS_MAX 32U
+
+/* What a reader must know to judge aggregated records. */
+struct wi_kinesis_family {
+    bool is_known; /* the shard stands in the list */
+    struct weir_hash_range range;
+    struct weir_hash_range ancestors[WI_KINESIS_ANCESTORS_MAX];
+    size_t ancestor_count;
+    struct weir_sequence_number starting_sequence_number;
+};
+
+/* The first user record that is wanted; what is below it has been delivered. */
+struct wi_kinesis_wanted {
+    struct weir_sequence_number sequence_number;
+    uint64_t sub_sequence_number;
+};
+
+/* Reads one shard from one position on. One thread at a time. */
+struct wi_kinesis_reader {
+    struct wi_kinesis_stream *stream;
+    char shard_id[WEIR_NAME_SIZE];
+    struct weir_position next; /* asked for this, the reader goes on where it is */
+    bool has_wanted;           /* `next` has a number */
+    struct wi_kinesis_wanted wanted;
+    struct wi_buffer iterator; /* "": get one at `next` */
+    struct weir_mono iterator_since;
+    int64_t latest_ms; /* when LATEST was first asked for, by this host's clock; 0: it was not */
+    struct wi_buffer text; /* of the page */
+    struct wi_kinesis_page page;
+    size_t index;           /* of the page's first record that is not delivered wholly */
+    bool at_end;            /* the page is the last one of a closed shard */
+    bool look_for_first;    /* the first record read must be `wanted`, or retention took it */
+    size_t text_per_record; /* guess from pages before */
+    EVP_MD_CTX *md5;
+    struct wi_kinesis_family family; /* filled when an aggregated record comes */
+    bool has_family;
+    struct wi_aggregate_key *keys; /* memory for the tables of one aggregate */
+    size_t key_capacity;
+};
+
+/* A shard that is or was read through this handle. */
+struct wi_kinesis_slot {
+    char shard_id[WEIR_NAME_SIZE];
+    struct wi_kinesis_pace pace;
+    struct wi_kinesis_reader *reader; /* NULL while a thread reads with it */
+};
+
+struct wi_kinesis_stream {
+    const struct weir_env *env;
+    struct wi_http *http;
+    struct wi_aws_client *client;
+    struct wi_kinesis_api api;
+    struct wi_kinesis_url url;
+    EVP_MD *md5;
+    _Atomic int64_t retention_ms;
+    _Atomic size_t pages_bytes; /* memory of all pages */
+    _Atomic uint64_t version;   /* raised when a look at the stream itself is due */
+    _Atomic bool is_suspect;    /* something of the stream was not found */
+    pthread_mutex_t lock;       /* guards what follows */
+    pthread_cond_t woken;
+    bool interrupted;
+    struct wi_kinesis_slot **slots; /* sorted by shard id */
+    size_t slot_count;
+    size_t slot_capacity;
+    struct weir_shard *shards; /* the last list, parents first */
+    size_t shard_count;
+};
+
+/* Open what a URL names; fills stream->ops, ->source, ->name and ->url. */
+enum weir_error wi_stream_kinesis_open(
+    const struct weir_env *env,
+    const char *url,
+    struct weir_stream *stream,
+    struct weir_detail *detail);
+/* Create and delete wait until it is done. */
+enum weir_error wi_stream_kinesis_create(
+    const struct weir_env *env, const char *url, uint32_t shards, struct weir_detail *detail);
+enum weir_error wi_stream_kinesis_delete(
+    const struct weir_env *env, const char *url, struct weir_detail *detail);
+
+/* Slots of the vtable. */
+enum weir_error wi_kinesis_get(
+    void *source,
+    const struct weir_get_request *request,
+    struct weir_batch *batch,
+    struct weir_get_result *ret);
+enum weir_error wi_kinesis_put(
+    void *source,
+    const struct weir_put_entry *entries,
+    size_t count,
+    struct weir_put_result *ret_results,
+    struct weir_detail *detail);
+enum weir_error wi_kinesis_split(
+    void *source,
+    struct weir_str shard_id,
+    const struct weir_hash_key *at,
+    struct weir_detail *detail);
+enum weir_error wi_kinesis_merge(
+    void *source, struct weir_str a, struct weir_str b, struct weir_detail *detail);
+enum weir_error wi_kinesis_scale(void *source, uint32_t shards, struct weir_detail *detail);
+
+/* List the shards anew and keep the list. */
+enum weir_error wi_kinesis_refresh(struct wi_kinesis_stream *stream, struct weir_detail *detail);
+/* Wait for a change that was begun; WEIR_ETIMEOUT if it takes too long. */
+enum weir_error wi_kinesis_wait_active(
+    struct wi_kinesis_stream *stream, struct weir_detail *detail);
+/* Sleep, unless interrupted: false then. */
+bool wi_kinesis_pause(struct wi_kinesis_stream *stream, int64_t ms);
+/* What the last list says of a shard; lists anew if it has none. */
+enum weir_error wi_kinesis_find_family(
+    struct wi_kinesis_stream *stream, const char *shard_id, struct wi_kinesis_family *ret);
+
+/* --- readers --- */
+
+enum weir_error wi_kinesis_reader_new(
+    struct wi_kinesis_stream *stream, struct weir_str shard_id, struct wi_kinesis_reader **ret);
+void wi_kinesis_reader_free(struct wi_kinesis_reader *reader);
+/* Make `from` the next position: go on, go back within the page, or begin anew. */
+void wi_kinesis_reader_place(struct wi_kinesis_reader *reader, const struct weir_position *from);
+/* Whether the page has records that are not delivered. */
+bool wi_kinesis_reader_has_records(const struct wi_kinesis_reader *reader);
+/* Read the next page with one GetRecords, and an iterator if there is none. WEIR_ETRIMMED if what
+ * was to come next is gone. */
+enum weir_error wi_kinesis_reader_fetch(
+    struct wi_kinesis_reader *reader, struct weir_detail *detail);
+/* Forget the page. */
+void wi_kinesis_reader_drop_page(struct wi_kinesis_reader *reader);
+/* Move records of the page to the batch. */
+enum weir_error wi_kinesis_reader_take(
+    struct wi_kinesis_reader *reader,
+    size_t records_max,
+    size_t bytes_max,
+    struct weir_batch *batch);
+/* The reader stands at LATEST and has read nothing: make it a number, if there is one to be had. */
+enum weir_error wi_kinesis_resolve_latest(
+    struct wi_kinesis_reader *reader, struct weir_detail *detail);
+
+/* Set `next` to AFTER this, and `wanted` to what follows it. */
+void wi_kinesis_reader_passed(
+    struct wi_kinesis_reader *reader,
+    const struct weir_sequence_number *sequence_number,
+    uint64_t sub_sequence_number);
+
+#endif
