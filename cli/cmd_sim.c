@@ -231,6 +231,40 @@ print_counters(const struct run *run, const struct weir_sim_statistics *statisti
     }
 }
 
+/* "transitions: 97.1 % (consumer 8 of 8, ...)" */
+static void
+print_coverage(const struct run *run, const struct weir_sim_statistics *statistics)
+{
+    struct weir_sim_coverage machine;
+    char machines[LIMITS_SIZE] = "";
+    char text[TEXT_SIZE];
+    uint32_t allowed = 0;
+    uint32_t reached = 0;
+
+    for (size_t i = 0; weir_sim_coverage(i, statistics, &machine); i++) {
+        allowed += machine.allowed;
+        reached += machine.reached;
+        if (run->cli->json) {
+            printf(
+                "{\"machine\":\"%s\",\"allowed\":%" PRIu32 ",\"reached\":%" PRIu32 "}\n",
+                machine.machine,
+                machine.allowed,
+                machine.reached);
+        }
+        (void)snprintf(
+            text,
+            sizeof text,
+            "%s %" PRIu32 " of %" PRIu32,
+            machine.machine,
+            machine.reached,
+            machine.allowed);
+        append(machines, text, i == 0 ? "" : ", ");
+    }
+    if (!run->cli->json) {
+        printf("transitions: %.1f %% (%s)\n", 100.0 * reached / allowed, machines);
+    }
+}
+
 static void
 print_summary(const struct run *run, const struct weir_sim_statistics *statistics)
 {
@@ -417,6 +451,7 @@ campaign(struct run *run, const struct cli_arguments *a, const uint64_t numbers[
     }
     if (a->value[STATS] != NULL) {
         print_counters(run, &statistics);
+        print_coverage(run, &statistics);
     }
     print_summary(run, &statistics);
     return statistics.failures > 0 ? CLI_FAILED : CLI_OK;

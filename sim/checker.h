@@ -30,6 +30,7 @@ struct wi_checker_settings {
     bool starts_at_tip; /* initial position LATEST, AT_TIMESTAMP: a shard may go without a row */
     bool fenced_sink;   /* I10 is demanded of EFFECT events */
     bool exactly_once_sink; /* I11 too */
+    bool starts_at_time;    /* initial position AT_TIMESTAMP: a shard may end before that time */
 };
 
 struct wi_violation {

@@ -14,6 +14,17 @@ is_of(const struct wi_check_hold *hold, const struct wi_history_event *event)
     return hold->worker == event->worker && hold->epoch == event->epoch && !hold->dropped;
 }
 
+/* The worker that has ended the shard need not know yet that its row is deleted (C40): nothing is
+ * left to be done under that epoch, and it is never used again. */
+static bool
+is_after_the_end(const struct wi_history_event *event, const struct wi_check_shard *shard)
+{
+    const struct wi_check_row *row = &shard->row;
+
+    return !row->exists && row->finished && row->epoch_highest == event->epoch &&
+           is_of(&shard->hold, event);
+}
+
 /*
  * I2, BX, G3 belief exclusivity: hold(x, s) and hold(y, s) of workers x != y have no instant in
  * common; the belief of a process that has ended ends with it. And nobody believes under an epoch
@@ -41,7 +52,8 @@ i2_belief_exclusivity(
             hold->until_ns,
             event->worker);
     }
-    if (!row->exists || row->owner != event->worker || row->epoch != event->epoch) {
+    if ((!row->exists || row->owner != event->worker || row->epoch != event->epoch) &&
+        !is_after_the_end(event, shard)) {
         return wi_check_break(
             checker,
             "I2",

@@ -51,6 +51,16 @@ static const struct wi_property properties[] = {
     {"P14", "durable puts", "G1 over a restart of the store"},
     {"R12", "leader's term", "w' of a leader accepted => the leader row names its term"},
     {"H1", "history", "the history itself is one: docs/history.md"},
+    {"T1",
+     "prepared checkpoints",
+     "what is pending was prepared last, and no checkpoint reached it"},
+    {"V1",
+     "rows of two versions",
+     "a row reads back as written, with what an older writer ignores"},
+    {"M1", "allowed transitions", "rows, workers and engines change as their tables say"},
+    {"U1", "user's processor", "worker_start gives one"},
+    {"U2", "effects", "done: once in the sink; delivered: at most once; others: never"},
+    {"U3", "user's check", "the user's own check of the sink says yes"},
     {NULL, NULL, NULL},
 };
 

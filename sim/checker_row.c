@@ -375,6 +375,19 @@ apply_row(struct wi_check_shard *shard, const struct wi_history_event *event)
     }
 }
 
+/* The write says for the first time where the application starts. */
+static bool
+is_start(
+    const struct wi_checker *checker,
+    const struct wi_history_event *event,
+    const struct wi_check_row *before)
+{
+    bool is_resolved = before->unresolved && !event->unresolved;
+
+    return event->operation == WI_OPERATION_CREATE || event->operation == WI_OPERATION_RESET ||
+           (is_resolved && (!event->shard_end || checker->settings.starts_at_time));
+}
+
 /* What the write says of the records: covered, or never asked for. */
 static bool
 apply_checkpoint(
@@ -384,9 +397,6 @@ apply_checkpoint(
     const struct wi_check_row *before)
 {
     struct wi_check_consumer *consumer = wi_check_consumer_of(shard, before->owner, before->epoch);
-    bool starts = event->operation == WI_OPERATION_CREATE ||
-                  event->operation == WI_OPERATION_RESET ||
-                  (before->unresolved && !event->unresolved && !event->shard_end);
 
     if (is_owners(event->operation) && consumer != NULL && !event->unresolved) {
         consumer->accepted = event->shard_end ? UINT64_MAX : event->last;
@@ -396,8 +406,8 @@ apply_checkpoint(
             consumer->start = event->last;
         }
     }
-    if (starts) {
-        wi_check_forget(checker, shard, event->last);
+    if (is_start(checker, event, before)) {
+        wi_check_forget(checker, shard, event->shard_end ? shard->tip : event->last);
         return true;
     }
     if (event->shard_end) {

@@ -45,13 +45,14 @@ void
 wi_check_refresh(struct wi_checker *checker, struct wi_check_shard *shard)
 {
     bool could = !shard->orphaned.running && wi_check_is_startable(checker, shard);
+    bool is_early = checker->settings.starts_at_time && shard->row.unresolved;
     bool is_child = shard->parents[0] != 0 || shard->parents[1] != 0;
 
     run_if(
         checker,
         &checker->stalled,
         &shard->stalled,
-        could && shard->undone > 0 && shard->row.owner != 0);
+        could && !is_early && shard->undone > 0 && shard->row.owner != 0);
     run_if(
         checker, &checker->waiting, &shard->waiting, could && is_child && shard->life_epoch == 0);
 }

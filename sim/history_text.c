@@ -129,6 +129,7 @@ static const struct member settings_members[] = {
     {"starts_at_tip", SETTING(starts_at_tip), MEMBER_BOOL},
     {"fenced_sink", SETTING(fenced_sink), MEMBER_BOOL},
     {"exactly_once_sink", SETTING(exactly_once_sink), MEMBER_BOOL},
+    {"starts_at_time", SETTING(starts_at_time), MEMBER_BOOL},
 };
 
 /* The member as a number. */

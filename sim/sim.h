@@ -14,10 +14,32 @@
 #include "sim/sim_fault.h"
 #include "sim/sim_node.h"
 #include "sim/sim_processor.h"
+#include "sim/sim_row.h"
 #include "sim/sim_store.h"
 #include "sim/sim_stream.h"
+#include "sim/sim_transition.h"
 #include "sim/sim_user.h"
 #include "sim/sim_world.h"
+
+/* What a run may be or come to beside its faults; for the statistics. */
+enum wi_sim_scenario {
+    WI_SIM_STARTED_AT_HORIZON,
+    WI_SIM_STARTED_AT_LATEST,
+    WI_SIM_STARTED_AT_TIMESTAMP,
+    WI_SIM_STARTED_AT_TIME_TO_COME,
+    WI_SIM_RESOLVED, /* a row got a number in the place of LATEST or AT_TIMESTAMP */
+    WI_SIM_PREPARED,
+    WI_SIM_COMMITTED,      /* a checkpoint has reached what was prepared */
+    WI_SIM_FOUND_PREPARED, /* a new owner found what was not committed */
+    WI_SIM_FEWER_THREADS,  /* a worker had more shards than threads */
+    WI_SIM_WAITED_FOR_THREAD,
+    WI_SIM_YIELDED,             /* a consumer gave its thread to another one */
+    WI_SIM_STARTED_NEWER,       /* a worker of the newer version */
+    WI_SIM_LEADS_OLDER,         /* a worker of one version leads one of the other */
+    WI_SIM_WRITTEN_BY_NEWER,    /* a row, with a field that older ones do not know */
+    WI_SIM_NEWER_KEPT_BY_OLDER, /* an older one wrote such a row */
+    WI_SIM_SCENARIOS
+};
 
 enum wi_sim_stage {
     WI_SIM_CHAOS,
@@ -36,11 +58,13 @@ struct wi_sim {
     struct wi_sim_node nodes[WI_SIM_SLOTS_MAX];
     uint32_t sessions; /* identities given so far */
     enum wi_sim_stage stage;
-    uint32_t upgraded;                   /* slots that the rolling upgrade has reached */
     bool is_anchored[WI_SIM_SHARDS_MAX]; /* LATEST means a number by now */
     uint64_t anchor[WI_SIM_SHARDS_MAX];  /* that number */
     struct wi_sim_pending pending[WI_SIM_SHARDS_MAX];
-    uint64_t covered[WI_SIM_SHARDS_MAX]; /* processed through, at some time, by somebody */
+    unsigned row_states[WI_SIM_SHARDS_MAX];    /* enum wi_sim_row_state */
+    uint64_t row_epochs[WI_SIM_SHARDS_MAX];    /* of the rows, as told last */
+    struct wi_sim_row rows[WI_SIM_SHARDS_MAX]; /* while there are workers of two versions */
+    uint64_t covered[WI_SIM_SHARDS_MAX];       /* processed through, at some time, by somebody */
 
     struct wi_checker *checker;
     struct wi_violation violation;
@@ -73,14 +97,13 @@ void wi_sim_fail(struct wi_sim *sim, const char *property, const char *name, con
 /* --- sim_stats.c --- */
 
 void wi_sim_count_fault(struct wi_sim *sim, enum wi_sim_fault fault);
+void wi_sim_count_scenario(struct wi_sim *sim, enum wi_sim_scenario scenario);
 void wi_sim_count_operation(
     struct wi_sim *sim, enum wi_sim_operation operation, enum weir_error error);
 void wi_sim_count_history(struct wi_sim *sim, enum wi_history_kind kind);
-void wi_sim_count_consumer(
-    struct wi_sim *sim, enum wi_consumer_state from, enum wi_consumer_state to);
+void wi_sim_count_transition(struct wi_sim *sim, size_t place);
+size_t wi_sim_transition_counter(size_t place);
 void wi_sim_count_action(struct wi_sim *sim, enum wi_consumer_action_type action);
-void wi_sim_count_coordinator(
-    struct wi_sim *sim, enum wi_coordinator_state from, enum wi_coordinator_state to);
 void wi_sim_count_coordinator_action(struct wi_sim *sim, enum wi_coordinator_action_type action);
 
 /* --- sim_run.c --- */

@@ -14,9 +14,13 @@
 #include "sim/sim.h"
 #include "sim/sim_node.h"
 #include "sim/sim_stream.h"
+#include "sim/sim_transition.h"
 #include "sim/sim_world.h"
 #include "worker/lease_renewer.h"
 #include "worker/shard_consumer.h"
+
+/* As in worker/shard_runner.c. */
+#define BATCHES_PER_TURN 16U
 
 struct wi_sim_consumer *
 wi_sim_consumer_new(
@@ -136,7 +140,7 @@ step(
     event->deadline = wi_sim_consumer_deadline(node, consumer);
     action = wi_consumer_step(&consumer->engine, event);
     if (consumer->engine.state != consumer->was) {
-        wi_sim_count_consumer(sim, consumer->was, consumer->engine.state);
+        wi_sim_move(sim, WI_SIM_MACHINE_CONSUMER, consumer->was, consumer->engine.state);
         consumer->was = consumer->engine.state;
     }
     if (consumer->engine.lease_lost || action.type == WI_CONSUMER_RELEASE ||
@@ -186,6 +190,69 @@ next_action(struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_consumer
     return step(sim, node, consumer, &event);
 }
 
+/* --- threads, as worker/processor_pool.c ----------------------------------------------------- */
+
+/* A thread is free, and nobody waits for it. */
+static bool
+take_thread(const struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_consumer *consumer)
+{
+    uint32_t most = sim->plan.config.threads;
+
+    if (!consumer->has_thread) {
+        if (most > 0 && node->threads_busy >= most) {
+            return false;
+        }
+        consumer->has_thread = true;
+        consumer->batches = 0;
+        node->threads_busy++;
+    }
+    return true;
+}
+
+static void
+give_up_thread(struct wi_sim_node *node, struct wi_sim_consumer *consumer)
+{
+    WEIR_ASSERT(consumer->has_thread && node->threads_busy > 0);
+    consumer->has_thread = false;
+    node->threads_busy--;
+}
+
+static void
+queue_up(struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_consumer *consumer)
+{
+    WEIR_ASSERT(!consumer->is_queued && node->waiting_count < WI_SIM_SHARDS_MAX);
+    consumer->is_queued = true;
+    node->waiting[node->waiting_count++] = consumer->id;
+    wi_sim_count_scenario(sim, WI_SIM_WAITED_FOR_THREAD);
+}
+
+struct wi_sim_consumer *
+wi_sim_consumer_next_waiting(const struct wi_sim *sim, struct wi_sim_node *node)
+{
+    struct wi_sim_consumer *consumer = NULL;
+
+    if (node->waiting_count == 0 || node->threads_busy >= sim->plan.config.threads) {
+        return NULL;
+    }
+    consumer = wi_sim_consumer_find(node, node->waiting[0]);
+    node->waiting_count--;
+    memmove(node->waiting, node->waiting + 1, node->waiting_count * sizeof *node->waiting);
+    WEIR_ASSERT(consumer != NULL && consumer->is_queued);
+    consumer->is_queued = false;
+    return consumer;
+}
+
+/* Another one waits for a thread, and this one has had its turn. */
+static bool
+should_yield(
+    const struct wi_sim_node *node,
+    struct wi_sim_consumer *consumer,
+    const struct wi_consumer_action *action)
+{
+    return action->type == WI_CONSUMER_FETCH && ++consumer->batches >= BATCHES_PER_TURN &&
+           node->waiting_count > 0;
+}
+
 /* Begin the action, or sleep, or be done. */
 static void
 carry_out(
@@ -194,13 +261,23 @@ carry_out(
     struct wi_sim_consumer *consumer,
     const struct wi_consumer_action *action)
 {
-    wi_sim_count_action(sim, action->type);
     if (action->type == WI_CONSUMER_WAIT) {
+        wi_sim_count_action(sim, action->type);
         consumer->wake_at = action->until;
+        give_up_thread(node, consumer);
     } else if (action->type == WI_CONSUMER_DONE) {
+        wi_sim_count_action(sim, action->type);
         consumer->is_done = true;
+        give_up_thread(node, consumer);
         wi_sim_consumer_finish(sim, node, consumer);
+    } else if (should_yield(node, consumer, action)) {
+        consumer->has_held = true;
+        consumer->held = *action;
+        give_up_thread(node, consumer);
+        queue_up(sim, node, consumer);
+        wi_sim_count_scenario(sim, WI_SIM_YIELDED);
     } else {
+        wi_sim_count_action(sim, action->type);
         consumer->in_flight = true;
         wi_sim_consumer_perform(sim, node, consumer, action);
     }
@@ -211,8 +288,17 @@ wi_sim_consumer_run(struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_
 {
     struct wi_consumer_action action;
 
-    WEIR_ASSERT(!consumer->in_flight);
-    action = next_action(sim, node, consumer);
+    WEIR_ASSERT(!consumer->in_flight && !consumer->is_queued);
+    if (!take_thread(sim, node, consumer)) {
+        queue_up(sim, node, consumer);
+        return;
+    }
+    if (consumer->has_held) {
+        consumer->has_held = false;
+        action = consumer->held;
+    } else {
+        action = next_action(sim, node, consumer);
+    }
     carry_out(sim, node, consumer, &action);
 }
 

@@ -33,6 +33,11 @@ struct wi_sim_consumer {
     enum wi_consumer_state was; /* for the statistics */
     unsigned facts;
     bool in_flight; /* an action is under way */
+    bool has_thread;
+    bool is_queued;                 /* waits for a thread */
+    bool has_held;                  /* gave up its thread with `held` chosen and not begun */
+    struct wi_consumer_action held; /* a fetch */
+    uint32_t batches;               /* since it got its thread */
     bool is_done;
     struct weir_mono wake_at;
     struct weir_mono verified;
@@ -81,6 +86,10 @@ void wi_sim_consumer_stop(struct wi_sim_consumer *consumer, const char *to);
 /* Step until an action is under way or there is nothing to do. */
 void wi_sim_consumer_run(
     struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_consumer *consumer);
+
+/* The one that has waited longest for a thread, if there is one for it; it is to run now. */
+struct wi_sim_consumer *wi_sim_consumer_next_waiting(
+    const struct wi_sim *sim, struct wi_sim_node *node);
 
 /* The action under way ended like this. */
 void wi_sim_consumer_ended(

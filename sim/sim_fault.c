@@ -129,7 +129,13 @@ draw_times(struct wi_sim_world *world, struct wi_sim_config *config)
     config->retry_cap_ms = draw(world, config->retry_base_ms, 2000);
     config->chaos_ms = draw(world, 12 * duration_ms, 30 * duration_ms);
     config->put_interval_us =
-        config->chaos_ms * 1000 / draw(world, 100, 2000); /* so many puts in all */
+        config->chaos_ms * 1000 / draw(world, 100, 2000);     /* so many puts in all */
+    if (config->initial_position.type == WEIR_AT_TIMESTAMP) { /* in the past, or to come */
+        int64_t after_ms = wi_sim_between(
+            world, WI_SIM_RANDOM_CONFIG, -config->chaos_ms / 8, config->chaos_ms / 3);
+
+        config->initial_position.timestamp_ms = wi_sim_wall_ms(world, after_ms * WI_SIM_NS_PER_MS);
+    }
 }
 
 static void
@@ -147,8 +153,12 @@ draw_shape(struct wi_sim_world *world, struct wi_sim_config *config)
     config->checkpoint_records = one_of(world, 3) == 0 ? (uint64_t)draw(world, 1, 200) : 0;
     config->strict = one_of(world, 8) == 0;
     config->sink = (enum wi_sim_sink_kind)one_of(world, 3);
+    config->two_versions = one_of(world, 4) == 0;
+    config->threads = one_of(world, 3) == 0 ? (uint32_t)draw(world, 1, 8) : 0;
     config->prepares = one_of(world, 2) == 0 && !config->automatic_checkpoints;
-    config->initial_position.type = one_of(world, 6) == 0 ? WEIR_LATEST : WEIR_TRIM_HORIZON;
+    config->initial_position.type = one_of(world, 6) == 0   ? WEIR_LATEST
+                                    : one_of(world, 5) == 0 ? WEIR_AT_TIMESTAMP
+                                                            : WEIR_TRIM_HORIZON;
 }
 
 /* One run in eight. There is time to see what a worker that leaves does not give up by itself. */

@@ -89,7 +89,8 @@ struct wi_sim_config {
     bool automatic_checkpoints;
     bool prepares; /* explicit checkpoints come in two phases */
     bool strict;
-    bool calm; /* no fault keeps a write from the table: sim_calm.c */
+    bool two_versions; /* workers start with either, and come back from an upgrade with the newer */
+    bool calm;         /* no fault keeps a write from the table: sim_calm.c */
     enum wi_sim_sink_kind sink;
     uint32_t workers;
     uint32_t shards;
@@ -97,6 +98,7 @@ struct wi_sim_config {
     uint32_t batch_records_max;
     uint32_t keys;
     uint64_t checkpoint_records;
+    uint32_t threads;        /* for processors, of each worker; 0: one for each shard */
     uint64_t buffer_fetches; /* fetches that the byte budget has room for */
     int64_t lease_duration_ms;
     int64_t handoff_timeout_ms;

@@ -9,6 +9,7 @@
 #include "sim/sim_fault.h"
 #include "sim/sim_node.h"
 #include "sim/sim_processor.h"
+#include "sim/sim_row.h"
 #include "sim/sim_store.h"
 #include "sim/sim_stream.h"
 #include "sim/sim_world.h"
@@ -164,13 +165,17 @@ static void
 upgrade_next(struct wi_sim *sim, const struct wi_sim_event *event)
 {
     int64_t pause_ns = sim->plan.config.lease_duration_ms * WI_SIM_NS_PER_MS / 2;
-    const struct wi_sim_node *node = &sim->nodes[event->argument];
+    struct wi_sim_node *node = &sim->nodes[event->argument];
 
     if (sim->stage != WI_SIM_CHAOS) {
         return;
     }
+    if (sim->plan.config.two_versions && !wi_sim_node_is_alive(node)) {
+        node->version = WI_SIM_VERSION_NEW;
+    }
     if (wi_sim_node_is_alive(node)) {
-        wi_sim_node_begin_drain(sim, &sim->nodes[event->argument]);
+        node->is_upgraded = sim->plan.config.two_versions;
+        wi_sim_node_begin_drain(sim, node);
     }
     if (event->argument + 1 < WI_SIM_SLOTS_MAX) {
         wi_sim_post(

@@ -11,7 +11,9 @@
 #include "sim/sim.h"
 #include "sim/sim_consumer.h"
 #include "sim/sim_fault.h"
+#include "sim/sim_row.h"
 #include "sim/sim_store.h"
+#include "sim/sim_transition.h"
 #include "sim/sim_world.h"
 #include "worker/lease_renewer.h"
 
@@ -73,6 +75,11 @@ wi_sim_nodes_init(struct wi_sim *sim)
         int64_t offset_ns =
             wi_sim_between(&sim->world, WI_SIM_RANDOM_NODES, 1, 1000000) * WI_SIM_NS_PER_MS;
 
+        node->version = WI_SIM_VERSION_OLD;
+        if (sim->plan.config.two_versions &&
+            wi_sim_below(&sim->world, WI_SIM_RANDOM_NODES, 3) == 0) {
+            node->version = WI_SIM_VERSION_NEW;
+        }
         rate = is_extreme ? (rate < 0 ? -DRIFT_PPM : DRIFT_PPM) : rate;
         node->slot = i;
         node->clock_ppm = PPM + (drifts ? rate : 0);
@@ -222,7 +229,7 @@ next_of_consumers(const struct wi_sim_node *node)
     for (size_t i = 0; i < node->consumer_count; i++) {
         const struct wi_sim_consumer *consumer = node->consumers[i];
 
-        if (!consumer->in_flight && !consumer->is_done) {
+        if (!consumer->in_flight && !consumer->is_done && !consumer->is_queued) {
             next = wi_mono_earlier(next, consumer->wake_at);
         }
     }
@@ -297,14 +304,41 @@ static void
 run_consumers(struct wi_sim *sim, struct wi_sim_node *node)
 {
     struct weir_mono now = wi_sim_node_now(sim, node);
+    struct wi_sim_consumer *waiting = NULL;
 
+    while ((waiting = wi_sim_consumer_next_waiting(sim, node)) != NULL) {
+        wi_sim_consumer_run(sim, node, waiting);
+    }
     for (size_t i = 0; i < node->consumer_count; i++) {
         struct wi_sim_consumer *consumer = node->consumers[i];
 
-        if (!consumer->in_flight && !consumer->is_done &&
+        if (!consumer->in_flight && !consumer->is_done && !consumer->is_queued &&
             (consumer->facts != 0 || !wi_mono_before(now, consumer->wake_at))) {
             wi_sim_consumer_run(sim, node, consumer);
         }
+    }
+}
+
+static enum wi_sim_worker_state
+worker_state(const struct wi_sim_node *node)
+{
+    if (node->phase == WI_SIM_NODE_OVER) {
+        return WI_SIM_WORKER_DOWN;
+    }
+    if (node->phase == WI_SIM_NODE_DRAINING) {
+        return WI_SIM_WORKER_DRAINING;
+    }
+    return node->joined ? WI_SIM_WORKER_MEMBER : WI_SIM_WORKER_JOINING;
+}
+
+void
+wi_sim_node_note_state(struct wi_sim *sim, struct wi_sim_node *node)
+{
+    unsigned now = worker_state(node);
+
+    if (now != node->worker_state) {
+        wi_sim_move(sim, WI_SIM_MACHINE_WORKER, node->worker_state, now);
+        node->worker_state = now;
     }
 }
 
@@ -314,6 +348,7 @@ wi_sim_node_turn(struct wi_sim *sim, struct wi_sim_node *node)
     if (!wi_sim_node_is_alive(node)) {
         return;
     }
+    wi_sim_node_note_state(sim, node);
     check_deadline(sim, node);
     wi_sim_node_rejoin(sim, node);
     if (node->joined) {

@@ -23,6 +23,7 @@
 #include "coordinator/coordinator_step.h"
 #include "sim/sim_consumer.h"
 #include "sim/sim_store.h"
+#include "sim/sim_stream.h"
 #include "sim/sim_world.h"
 #include "worker/fetch_budget.h"
 #include "worker/lease_renewer.h"
@@ -59,12 +60,15 @@ struct wi_sim_node {
     int64_t clock_offset_ns;
     unsigned cuts;
     int64_t stopped_until_ns; /* does nothing before; 0: runs */
+    uint32_t version;         /* that it starts with next, or runs */
     bool returns;             /* comes back when it is over */
+    bool is_upgraded;         /* its next start is of the newer version */
     bool is_member;           /* was started once and did not leave for good */
 
     /* Of this process. */
     enum wi_sim_phase phase;
-    uint32_t number; /* of the session, for the history */
+    unsigned worker_state; /* enum wi_sim_worker_state, as counted */
+    uint32_t number;       /* of the session, for the history */
     char owner[WEIR_OWNER_SIZE];
     bool joined;
     bool hang_told;
@@ -77,6 +81,9 @@ struct wi_sim_node {
     size_t consumer_count;
     size_t consumer_capacity;
     uint64_t consumers_made;
+    uint32_t threads_busy;
+    uint64_t waiting[WI_SIM_SHARDS_MAX]; /* consumers that wait for a thread, in order */
+    size_t waiting_count;
     struct wi_past_leases past;
     struct wi_fetch_budget budget;
 
@@ -116,6 +123,9 @@ void wi_sim_node_begin_drain(struct wi_sim *sim, struct wi_sim_node *node);
 
 /* One turn of the loop; posts the next. */
 void wi_sim_node_turn(struct wi_sim *sim, struct wi_sim_node *node);
+
+/* Count where its life has led to. */
+void wi_sim_node_note_state(struct wi_sim *sim, struct wi_sim_node *node);
 
 bool wi_sim_node_is_alive(const struct wi_sim_node *node);
 struct weir_mono wi_sim_node_now(const struct wi_sim *sim, const struct wi_sim_node *node);

@@ -17,6 +17,7 @@
 #include "sim/sim_node.h"
 #include "sim/sim_store.h"
 #include "sim/sim_stream.h"
+#include "sim/sim_transition.h"
 #include "sim/sim_world.h"
 
 /* A stale list of shards is so old at most. */
@@ -235,17 +236,30 @@ handle_action(
 }
 
 static void
+count_other_versions(struct wi_sim *sim, const struct wi_sim_node *leader)
+{
+    for (uint32_t i = 0; i < WI_SIM_SLOTS_MAX; i++) {
+        const struct wi_sim_node *node = &sim->nodes[i];
+
+        if (leader->was_leader && wi_sim_node_is_alive(node) && node->version != leader->version) {
+            wi_sim_count_scenario(sim, WI_SIM_LEADS_OLDER);
+        }
+    }
+}
+
+static void
 step(struct wi_sim *sim, struct wi_sim_node *node, const struct wi_coordinator_event *event)
 {
     struct wi_coordinator_action action = wi_coordinator_step(node->coordinator, event);
     enum wi_coordinator_state state = wi_coordinator_state(node->coordinator);
 
     if (state != node->coordinator_was) {
-        wi_sim_count_coordinator(sim, node->coordinator_was, state);
+        wi_sim_move(sim, WI_SIM_MACHINE_COORDINATOR, node->coordinator_was, state);
         node->coordinator_was = state;
     }
     if (is_leading(node) != node->was_leader) {
         node->was_leader = is_leading(node);
+        count_other_versions(sim, node);
         wi_sim_note(
             sim,
             "worker %u %s",

@@ -17,7 +17,9 @@
 #include "sim/sim_consumer.h"
 #include "sim/sim_fault.h"
 #include "sim/sim_node.h"
+#include "sim/sim_row.h"
 #include "sim/sim_store.h"
+#include "sim/sim_transition.h"
 #include "sim/sim_user.h"
 #include "sim/sim_world.h"
 #include "worker/fetch_budget.h"
@@ -26,8 +28,7 @@
 #include "worker/shard_consumer.h"
 
 /* As in worker/worker_runtime.[ch]. */
-#define IDLE_POLL_MS     60000
-#define PROTOCOL_VERSION 1U
+#define IDLE_POLL_MS 60000
 
 #define FETCH_BYTES   1048576U
 #define RESTART_MS    5
@@ -92,6 +93,8 @@ end_process(struct wi_sim *sim, struct wi_sim_node *node)
 {
     struct weir_env *env = &sim->world.env;
 
+    wi_sim_node_note_state(sim, node);
+    wi_sim_move(sim, WI_SIM_MACHINE_WORKER, node->worker_state, WI_SIM_WORKER_DOWN);
     tell_old_sessions(sim, node, WI_HISTORY_GONE, false);
     if (!node->is_session_over) {
         tell_worker(sim, node->number, WI_HISTORY_GONE, false);
@@ -115,6 +118,7 @@ end_process(struct wi_sim *sim, struct wi_sim_node *node)
                                  .clock_ppm = node->clock_ppm,
                                  .clock_offset_ns = node->clock_offset_ns,
                                  .cuts = node->cuts,
+                                 .version = node->is_upgraded ? WI_SIM_VERSION_NEW : node->version,
                                  .returns = node->returns,
                                  .is_member = node->is_member,
                                  .timer_ns = INT64_MAX};
@@ -247,7 +251,7 @@ wi_sim_node_member_request(struct wi_sim *sim, const struct wi_sim_node *node, b
     struct wi_sim_request *request = wi_sim_request_new(sim, node->slot, WI_SIM_PUT_WORKER, 0);
 
     request->worker = (struct wi_worker){.max_leases = sim->plan.config.leases_max,
-                                         .protocol_version = PROTOCOL_VERSION,
+                                         .protocol_version = node->version,
                                          .draining = draining,
                                          .state = WI_OWNER_ALIVE};
     memcpy(request->worker.owner, node->owner, sizeof request->worker.owner);
@@ -301,7 +305,11 @@ wi_sim_node_start(struct wi_sim *sim, struct wi_sim_node *node)
     WEIR_ASSERT(!wi_sim_node_is_alive(node));
     node->life++;
     node->phase = WI_SIM_NODE_RUNNING;
+    wi_sim_node_note_state(sim, node);
     node->is_member = true;
+    if (node->version == WI_SIM_VERSION_NEW) {
+        wi_sim_count_scenario(sim, WI_SIM_STARTED_NEWER);
+    }
     node->stopped_until_ns = 0;
     node->past.env = &sim->world.env;
     node->settings =

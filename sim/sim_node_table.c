@@ -64,6 +64,9 @@ start_consumer(struct wi_sim *sim, struct wi_sim_node *node, const struct wi_lea
     struct wi_sim_consumer *consumer = wi_sim_consumer_new(sim, node, lease, node->table_started);
 
     insert_consumer(sim, node, consumer);
+    if (sim->plan.config.threads > 0 && node->consumer_count > sim->plan.config.threads) {
+        wi_sim_count_scenario(sim, WI_SIM_FEWER_THREADS);
+    }
     if (wi_parents_are_finished(&node->table, lease)) {
         consumer->told_parents_finished = true;
         consumer->facts |= WI_SIM_FACT_PARENTS_FINISHED;

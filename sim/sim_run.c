@@ -18,6 +18,7 @@
 #include "sim/sim_fault.h"
 #include "sim/sim_fiber.h"
 #include "sim/sim_node.h"
+#include "sim/sim_row.h"
 #include "sim/sim_sink.h"
 #include "sim/sim_store.h"
 #include "sim/sim_stream.h"
@@ -134,7 +135,12 @@ is_processed(struct wi_sim *sim, uint32_t number)
 {
     const struct wi_sim_shard *shard = wi_sim_shard(sim, number);
     uint64_t last = shard->count > 0 ? shard->records[shard->count - 1].sequence : 0;
+    const struct weir_position *start = &sim->plan.config.initial_position;
 
+    if (shard->count > 0 && start->type == WEIR_AT_TIMESTAMP &&
+        shard->records[shard->count - 1].arrival_ms < start->timestamp_ms) {
+        return true; /* nothing of it is wanted */
+    }
     return shard->count == shard->trimmed || sim->covered[number - 1] >= last ||
            sim->anchor[number - 1] >= last;
 }
@@ -359,7 +365,8 @@ open_checker(struct wi_sim *sim)
         .free_moves = config->automatic_checkpoints && !has_write_faults(sim),
         .starts_at_tip = config->initial_position.type == WEIR_LATEST,
         .fenced_sink = config->sink != WI_SIM_SINK_PLAIN,
-        .exactly_once_sink = config->sink == WI_SIM_SINK_EXACTLY_ONCE};
+        .exactly_once_sink = config->sink == WI_SIM_SINK_EXACTLY_ONCE,
+        .starts_at_time = config->initial_position.type == WEIR_AT_TIMESTAMP};
 
     return wi_checker_new(&sim->world.env, &settings, &sim->checker);
 }
@@ -372,7 +379,7 @@ note_plan(struct wi_sim *sim, uint64_t seed)
     wi_sim_note(
         sim,
         "seed %" PRIu64 ": %s, %u workers, %u shards, D %" PRId64 " ms, chaos %" PRId64
-        " ms, %s checkpoints, sink %d",
+        " ms, %s checkpoints, sink %d, %u threads, start %d",
         seed,
         config->remote ? "remote table" : "one host",
         (unsigned)config->workers,
@@ -380,7 +387,9 @@ note_plan(struct wi_sim *sim, uint64_t seed)
         config->lease_duration_ms,
         config->chaos_ms,
         config->automatic_checkpoints ? "automatic" : "explicit",
-        (int)config->sink);
+        (int)config->sink,
+        (unsigned)config->threads,
+        (int)config->initial_position.type);
     for (unsigned i = 0; i < WI_SIM_FAULTS; i++) {
         if (config->rate[i] > 0) {
             wi_sim_note(
@@ -389,6 +398,21 @@ note_plan(struct wi_sim *sim, uint64_t seed)
                 wi_sim_fault_name((enum wi_sim_fault)i),
                 (unsigned)config->rate[i]);
         }
+    }
+}
+
+static void
+count_start(struct wi_sim *sim)
+{
+    const struct weir_position *start = &sim->plan.config.initial_position;
+    bool is_to_come = start->timestamp_ms > wi_sim_wall_ms(&sim->world, 0);
+
+    if (start->type == WEIR_AT_TIMESTAMP) {
+        wi_sim_count_scenario(
+            sim, is_to_come ? WI_SIM_STARTED_AT_TIME_TO_COME : WI_SIM_STARTED_AT_TIMESTAMP);
+    } else {
+        wi_sim_count_scenario(
+            sim, start->type == WEIR_LATEST ? WI_SIM_STARTED_AT_LATEST : WI_SIM_STARTED_AT_HORIZON);
     }
 }
 
@@ -408,6 +432,9 @@ close_all(struct wi_sim *sim)
         if (event.drop != NULL) {
             event.drop(sim, &event);
         }
+    }
+    for (uint32_t i = 0; i < WI_SIM_SHARDS_MAX; i++) {
+        wi_sim_row_remove(sim, i + 1);
     }
     wi_sim_stream_free(sim);
     wi_sim_store_free(sim);
@@ -492,6 +519,7 @@ weir_sim_run(
         sim->plan.config.automatic_checkpoints = !options->application->explicit_checkpoints;
     }
     note_plan(sim, seed);
+    count_start(sim);
     error = open_checker(sim);
     if (error == WEIR_OK) {
         wi_sim_store_init(sim);

@@ -11,51 +11,24 @@
 #include "sim/sim.h"
 #include "sim/sim_fault.h"
 #include "sim/sim_store.h"
+#include "sim/sim_transition.h"
 #include "worker/shard_consumer.h"
 
-#define BIT(state)          (1U << (state))
 #define CLASSES             10U
 #define CONSUMER_ACTIONS    (WI_CONSUMER_DONE + 1U)
-#define COORDINATOR_STATES  (WI_COORDINATOR_STOPPED + 1U)
 #define COORDINATOR_ACTIONS (WI_COORDINATOR_REMOVE_WORKER + 1U)
 
 /* Where each group of counters begins. */
 enum {
     AT_FAULTS = 0,
     AT_OPERATIONS = AT_FAULTS + WI_SIM_FAULTS,
-    AT_CONSUMER = AT_OPERATIONS + WI_SIM_OPERATIONS * CLASSES,
-    AT_ACTIONS = AT_CONSUMER + WI_CONSUMER_STATES * WI_CONSUMER_STATES,
-    AT_COORDINATOR = AT_ACTIONS + CONSUMER_ACTIONS,
-    AT_COORDINATOR_ACTIONS = AT_COORDINATOR + COORDINATOR_STATES * COORDINATOR_STATES,
-    AT_END = AT_COORDINATOR_ACTIONS + COORDINATOR_ACTIONS
+    AT_TRANSITIONS = AT_OPERATIONS + WI_SIM_OPERATIONS * CLASSES,
+    AT_ACTIONS = AT_TRANSITIONS + WI_SIM_TRANSITIONS_MAX,
+    AT_COORDINATOR_ACTIONS = AT_ACTIONS + CONSUMER_ACTIONS,
+    AT_SCENARIOS = AT_COORDINATOR_ACTIONS + COORDINATOR_ACTIONS,
+    AT_END = AT_SCENARIOS + WI_SIM_SCENARIOS
 };
 _Static_assert(AT_END <= WEIR_SIM_COUNTERS_MAX, "the counters fit");
-
-static const char *const consumer_states[] = {
-    "WAITING_ON_PARENT_SHARDS",
-    "INITIALIZING",
-    "PROCESSING",
-    "SHUTDOWN_REQUESTED",
-    "SHUTTING_DOWN",
-    "SHUTDOWN_COMPLETE",
-};
-_Static_assert(WI_ARRAY_LENGTH(consumer_states) == WI_CONSUMER_STATES, "one name each");
-
-/* From one step to the next: states in between are passed within a step. */
-static const unsigned consumer_steps[] = {
-    [WI_CONSUMER_WAITING_ON_PARENT_SHARDS] = BIT(WI_CONSUMER_INITIALIZING) |
-                                             BIT(WI_CONSUMER_SHUTTING_DOWN) |
-                                             BIT(WI_CONSUMER_SHUTDOWN_COMPLETE),
-    [WI_CONSUMER_INITIALIZING] = BIT(WI_CONSUMER_PROCESSING) | BIT(WI_CONSUMER_SHUTDOWN_REQUESTED) |
-                                 BIT(WI_CONSUMER_SHUTTING_DOWN) |
-                                 BIT(WI_CONSUMER_SHUTDOWN_COMPLETE),
-    [WI_CONSUMER_PROCESSING] = BIT(WI_CONSUMER_SHUTDOWN_REQUESTED) |
-                               BIT(WI_CONSUMER_SHUTTING_DOWN) | BIT(WI_CONSUMER_SHUTDOWN_COMPLETE),
-    [WI_CONSUMER_SHUTDOWN_REQUESTED] =
-        BIT(WI_CONSUMER_SHUTTING_DOWN) | BIT(WI_CONSUMER_SHUTDOWN_COMPLETE),
-    [WI_CONSUMER_SHUTTING_DOWN] = BIT(WI_CONSUMER_SHUTDOWN_COMPLETE),
-    [WI_CONSUMER_SHUTDOWN_COMPLETE] = 0,
-};
 
 static const char *const consumer_actions[] = {
     "WAIT",
@@ -71,18 +44,6 @@ static const char *const consumer_actions[] = {
     "DONE",
 };
 _Static_assert(WI_ARRAY_LENGTH(consumer_actions) == CONSUMER_ACTIONS, "one name each");
-
-static const char *const coordinator_states[] = {"FOLLOWING", "TAKING", "LEADING", "STOPPED"};
-_Static_assert(WI_ARRAY_LENGTH(coordinator_states) == COORDINATOR_STATES, "one name each");
-
-static const unsigned coordinator_steps[] = {
-    [WI_COORDINATOR_FOLLOWING] =
-        BIT(WI_COORDINATOR_TAKING) | BIT(WI_COORDINATOR_LEADING) | BIT(WI_COORDINATOR_STOPPED),
-    [WI_COORDINATOR_TAKING] = BIT(WI_COORDINATOR_FOLLOWING) | BIT(WI_COORDINATOR_LEADING),
-    [WI_COORDINATOR_LEADING] =
-        BIT(WI_COORDINATOR_FOLLOWING) | BIT(WI_COORDINATOR_STOPPED) | BIT(WI_COORDINATOR_TAKING),
-    [WI_COORDINATOR_STOPPED] = 0,
-};
 
 static const char *const coordinator_actions[] = {
     "WAIT",
@@ -113,6 +74,25 @@ static const char *const classes[] = {
 };
 _Static_assert(WI_ARRAY_LENGTH(classes) == CLASSES, "one name each");
 
+static const char *const scenarios[] = {
+    [WI_SIM_STARTED_AT_HORIZON] = "started at TRIM_HORIZON",
+    [WI_SIM_STARTED_AT_LATEST] = "started at LATEST",
+    [WI_SIM_STARTED_AT_TIMESTAMP] = "started at a time that had passed",
+    [WI_SIM_STARTED_AT_TIME_TO_COME] = "started at a time to come",
+    [WI_SIM_RESOLVED] = "LATEST or AT_TIMESTAMP became a number",
+    [WI_SIM_PREPARED] = "checkpoint prepared",
+    [WI_SIM_COMMITTED] = "prepared checkpoint reached",
+    [WI_SIM_FOUND_PREPARED] = "prepared checkpoint found by the next owner",
+    [WI_SIM_FEWER_THREADS] = "more shards than threads",
+    [WI_SIM_WAITED_FOR_THREAD] = "shard waited for a thread",
+    [WI_SIM_STARTED_NEWER] = "worker of a newer version started",
+    [WI_SIM_LEADS_OLDER] = "leader of another version than a worker",
+    [WI_SIM_WRITTEN_BY_NEWER] = "row written by a newer version",
+    [WI_SIM_NEWER_KEPT_BY_OLDER] = "row of a newer version written by an older",
+    [WI_SIM_YIELDED] = "shard gave its thread to another",
+};
+_Static_assert(WI_ARRAY_LENGTH(scenarios) == WI_SIM_SCENARIOS, "one name each");
+
 /* --- counting -------------------------------------------------------------------------------- */
 
 static void
@@ -129,6 +109,12 @@ wi_sim_count_fault(struct wi_sim *sim, enum wi_sim_fault fault)
 }
 
 void
+wi_sim_count_scenario(struct wi_sim *sim, enum wi_sim_scenario scenario)
+{
+    count(sim, AT_SCENARIOS + (size_t)scenario);
+}
+
+void
 wi_sim_count_operation(struct wi_sim *sim, enum wi_sim_operation operation, enum weir_error error)
 {
     count(sim, AT_OPERATIONS + (size_t)operation * CLASSES + (size_t)weir_error_class(error));
@@ -142,22 +128,22 @@ wi_sim_count_history(struct wi_sim *sim, enum wi_history_kind kind)
 }
 
 void
-wi_sim_count_consumer(struct wi_sim *sim, enum wi_consumer_state from, enum wi_consumer_state to)
+wi_sim_count_transition(struct wi_sim *sim, size_t place)
 {
-    count(sim, AT_CONSUMER + (size_t)from * WI_CONSUMER_STATES + (size_t)to);
+    count(sim, AT_TRANSITIONS + place);
+}
+
+size_t
+wi_sim_transition_counter(size_t place)
+{
+    WEIR_ASSERT(place < WI_SIM_TRANSITIONS_MAX);
+    return AT_TRANSITIONS + place;
 }
 
 void
 wi_sim_count_action(struct wi_sim *sim, enum wi_consumer_action_type action)
 {
     count(sim, AT_ACTIONS + (size_t)action);
-}
-
-void
-wi_sim_count_coordinator(
-    struct wi_sim *sim, enum wi_coordinator_state from, enum wi_coordinator_state to)
-{
-    count(sim, AT_COORDINATOR + (size_t)from * COORDINATOR_STATES + (size_t)to);
 }
 
 void
@@ -186,18 +172,6 @@ is_possible(size_t operation, size_t class)
     }
 }
 
-static void
-name_step(size_t index, size_t states, const char *machine, const char *const *names, char *text)
-{
-    (void)snprintf(
-        text,
-        WEIR_SIM_NAME_SIZE,
-        "%s: %s -> %s",
-        machine,
-        names[index / states],
-        names[index % states]);
-}
-
 const char *
 weir_sim_counter_name(size_t index, char text[WEIR_SIM_NAME_SIZE])
 {
@@ -210,7 +184,7 @@ weir_sim_counter_name(size_t index, char text[WEIR_SIM_NAME_SIZE])
     if (index < AT_OPERATIONS) {
         (void)snprintf(
             text, WEIR_SIM_NAME_SIZE, "fault: %s", wi_sim_fault_name((enum wi_sim_fault)index));
-    } else if (index < AT_CONSUMER) {
+    } else if (index < AT_TRANSITIONS) {
         at = index - AT_OPERATIONS;
         if (is_possible(at / CLASSES, at % CLASSES)) {
             (void)snprintf(
@@ -221,24 +195,18 @@ weir_sim_counter_name(size_t index, char text[WEIR_SIM_NAME_SIZE])
                 classes[at % CLASSES]);
         }
     } else if (index < AT_ACTIONS) {
-        at = index - AT_CONSUMER;
-        if ((consumer_steps[at / WI_CONSUMER_STATES] & BIT(at % WI_CONSUMER_STATES)) != 0) {
-            name_step(at, WI_CONSUMER_STATES, "consumer", consumer_states, text);
-        }
-    } else if (index < AT_COORDINATOR) {
+        wi_sim_transition_name(index - AT_TRANSITIONS, text, WEIR_SIM_NAME_SIZE);
+    } else if (index < AT_COORDINATOR_ACTIONS) {
         (void)snprintf(
             text, WEIR_SIM_NAME_SIZE, "consumer: %s", consumer_actions[index - AT_ACTIONS]);
-    } else if (index < AT_COORDINATOR_ACTIONS) {
-        at = index - AT_COORDINATOR;
-        if ((coordinator_steps[at / COORDINATOR_STATES] & BIT(at % COORDINATOR_STATES)) != 0) {
-            name_step(at, COORDINATOR_STATES, "coordinator", coordinator_states, text);
-        }
-    } else {
+    } else if (index < AT_SCENARIOS) {
         (void)snprintf(
             text,
             WEIR_SIM_NAME_SIZE,
             "coordinator: %s",
             coordinator_actions[index - AT_COORDINATOR_ACTIONS]);
+    } else {
+        (void)snprintf(text, WEIR_SIM_NAME_SIZE, "scenario: %s", scenarios[index - AT_SCENARIOS]);
     }
     return text;
 }

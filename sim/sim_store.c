@@ -91,6 +91,7 @@ wi_sim_request_new(struct wi_sim *sim, uint32_t node, enum wi_sim_operation oper
     request->node = node;
     request->life = sim->nodes[node].life;
     request->writer = sim->nodes[node].number;
+    request->version = sim->nodes[node].version;
     request->count = count;
     if (count > 0) {
         request->items = wi_sim_alloc(&sim->world, count, sizeof *request->items);

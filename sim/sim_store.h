@@ -66,7 +66,8 @@ struct wi_sim_request {
     enum wi_sim_operation operation;
     uint32_t node;
     uint32_t life;
-    uint32_t writer; /* the sender's session, for the history; 0: an operator */
+    uint32_t version; /* the sender's */
+    uint32_t writer;  /* the sender's session, for the history; 0: an operator */
     /* In the sender's process, unless it is over. Not called twice. */
     void (*answered)(struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_request *request);
     uint64_t consumer;     /* the sender's */

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include <weir/error.h>
-#include <weir/sim.h>
 #include <weir/types.h>
 
 #include "core/check.h"
@@ -15,8 +14,10 @@
 #include "lease/lease_store_memory.h"
 #include "sim/history.h"
 #include "sim/sim.h"
+#include "sim/sim_row.h"
 #include "sim/sim_store.h"
 #include "sim/sim_stream.h"
+#include "sim/sim_transition.h"
 #include "sim/sim_world.h"
 
 #define ITEMS_MAX 256U
@@ -52,15 +53,53 @@ row_of(struct wi_sim *sim, const char *lease_key)
     return row == NULL ? NULL : &row->lease;
 }
 
+/* What the row is as bytes, if there are two versions of them. */
+static void
+write_bytes(
+    struct wi_sim *sim, const struct wi_sim_request *request, uint32_t shard, const char *lease_key)
+{
+    if (sim->plan.config.two_versions) {
+        wi_sim_row_write(
+            sim, shard, wi_memory_find_lease(sim->store.store->store, lease_key), request->version);
+    }
+}
+
+static bool
+is_unresolved(const struct wi_lease *row)
+{
+    return row->checkpoint.type == WEIR_LATEST || row->checkpoint.type == WEIR_AT_TIMESTAMP;
+}
+
 /* Where LATEST was resolved to: what came before it is none of the application's business. */
 static void
-note_anchor(struct wi_sim *sim, const struct wi_lease *row)
+note_anchor(struct wi_sim *sim, const struct wi_lease *row, enum wi_history_operation operation)
 {
     uint32_t number = wi_sim_shard_number(row->shard_id);
 
-    if (!sim->is_anchored[number - 1] && row->checkpoint.type != WEIR_LATEST) {
+    if (!sim->is_anchored[number - 1] && !is_unresolved(row)) {
         sim->is_anchored[number - 1] = true;
+        if (operation != WI_OPERATION_CREATE) {
+            wi_sim_count_scenario(sim, WI_SIM_RESOLVED);
+        }
         sim->anchor[number - 1] = wi_sim_position(sim, number, &row->checkpoint);
+    }
+}
+
+/* I6 where the history cannot tell: a shard that has ended before the initial time holds nothing
+ * that arrived at or after it. */
+static void
+check_end_before_time(struct wi_sim *sim, const struct wi_lease *row, uint32_t number)
+{
+    const struct weir_position *start = &sim->plan.config.initial_position;
+    const struct wi_sim_shard *shard = wi_sim_shard(sim, number);
+
+    if (row->checkpoint.type != WEIR_SHARD_END || start->type != WEIR_AT_TIMESTAMP ||
+        sim->is_anchored[number - 1] || shard->count == shard->trimmed) {
+        return;
+    }
+    if (shard->records[shard->count - 1].arrival_ms >= start->timestamp_ms) {
+        wi_sim_fail(
+            sim, "I6", "no loss", "a shard ended before the initial time and holds later records");
     }
 }
 
@@ -82,20 +121,29 @@ tell_row(
 
     WEIR_ASSERT(row != NULL);
     event.shard = wi_sim_shard_number(row->shard_id);
+    write_bytes(sim, request, event.shard, lease_key);
     event.worker = wi_sim_owner_number(row->owner);
     event.epoch = row->epoch;
     event.last = wi_sim_position(sim, event.shard, &row->checkpoint);
-    event.unresolved = row->checkpoint.type == WEIR_LATEST;
+    event.unresolved = is_unresolved(row);
     event.shard_end = row->checkpoint.type == WEIR_SHARD_END;
     if (item != NULL) {
         event.writer = wi_sim_owner_number(item->owner);
         event.under = item->epoch;
     }
-    note_anchor(sim, row);
+    wi_sim_row_moved(
+        sim,
+        &sim->row_states[event.shard - 1],
+        row,
+        sim->row_epochs[event.shard - 1] != row->epoch);
+    sim->row_epochs[event.shard - 1] = row->epoch;
+    check_end_before_time(sim, row, event.shard);
+    note_anchor(sim, row, operation);
     if (sim->pending[event.shard - 1].is_there &&
         (operation == WI_OPERATION_CREATE || event.shard_end ||
          event.last >= sim->pending[event.shard - 1].through)) {
         sim->pending[event.shard - 1].is_there = false;
+        wi_sim_count_scenario(sim, WI_SIM_COMMITTED);
     }
     wi_sim_tell(sim, &event);
 }
@@ -370,6 +418,8 @@ apply_remove(struct wi_sim *sim, const struct wi_sim_request *request)
             sim->store.store->store, request->term, request->lease_key, request->expected_epoch);
     }
     if (error == WEIR_OK) {
+        wi_sim_row_moved(sim, &sim->row_states[event.shard - 1], NULL, false);
+        wi_sim_row_remove(sim, event.shard);
         wi_sim_tell(sim, &event);
     }
     return error;
@@ -421,31 +471,11 @@ apply_prepare(struct wi_sim *sim, const struct wi_sim_request *request)
                                        .through = wi_sim_position(sim, shard, &item->position),
                                        .state_length = request->state_length};
     memcpy(pending->state, request->state, request->state_length);
+    wi_sim_count_scenario(sim, WI_SIM_PREPARED);
+    write_bytes(sim, request, shard, item->lease_key);
     wi_sim_note(
         sim, "shard %u: checkpoint %" PRIu64 " is prepared", (unsigned)shard, pending->through);
     return WEIR_OK;
-}
-
-/* T1: what is pending is what was prepared last and that no checkpoint has reached. */
-static void
-check_pending(struct wi_sim *sim, const struct wi_sim_request *request, enum weir_error error)
-{
-    uint32_t shard = wi_sim_shard_number(request->items[0].lease_key);
-    const struct wi_sim_pending *pending = &sim->pending[shard - 1];
-    bool is_there = error == WEIR_OK;
-    char text[WEIR_SIM_NAME_SIZE];
-
-    if ((error != WEIR_OK && error != WEIR_ENOTFOUND) ||
-        (is_there == pending->is_there &&
-         (!is_there ||
-          (pending->through == wi_sim_position(sim, shard, &request->items[0].position) &&
-           pending->state_length == request->state_length &&
-           memcmp(pending->state, request->state, request->state_length) == 0)))) {
-        return;
-    }
-    (void)snprintf(
-        text, sizeof text, "shard %u: what is pending is not what was prepared", (unsigned)shard);
-    wi_sim_fail(sim, "T1", "prepared checkpoints", text);
 }
 
 static enum weir_error
@@ -461,7 +491,7 @@ apply_get_pending(struct wi_sim *sim, struct wi_sim_request *request)
             &item->position,
             request->state,
             &request->state_length);
-        check_pending(sim, request, error);
+        wi_sim_check_pending(sim, request, error);
     }
     item->result = error;
     return error;

@@ -153,6 +153,18 @@ append(struct wi_sim *sim, struct wi_sim_shard *shard, const struct wi_sim_recor
     shard->records[shard->count++] = *record;
 }
 
+/* The wall clock may jump; arrival times do not go back. */
+static int64_t
+arrival_now(struct wi_sim *sim)
+{
+    int64_t now_ms = wi_sim_wall_ms(&sim->world, sim->world.now_ns);
+
+    if (sim->stream.last_arrival_ms < now_ms) {
+        sim->stream.last_arrival_ms = now_ms;
+    }
+    return sim->stream.last_arrival_ms;
+}
+
 void
 wi_sim_stream_put(struct wi_sim *sim)
 {
@@ -161,6 +173,7 @@ wi_sim_stream_put(struct wi_sim *sim)
         .sequence = sim->stream.next_sequence++,
         .key = 1 + (uint32_t)wi_sim_below(&sim->world, WI_SIM_RANDOM_WORKLOAD, keys),
         .arrival_ns = sim->world.now_ns,
+        .arrival_ms = arrival_now(sim),
         .number = ++sim->stream.puts};
     struct wi_sim_shard *shard = shard_of_key(sim, record.key);
     uint32_t number = wi_sim_shard_number(shard->shard.shard_id);
@@ -310,6 +323,19 @@ after(uint64_t sequence)
                                   .sequence_number = wi_sequence_number_from_u64(sequence)};
 }
 
+/* Number of the first record that arrived at or after the time; the next one to come if none did.
+ */
+static uint64_t
+first_at(const struct wi_sim *sim, const struct wi_sim_shard *shard, int64_t time_ms)
+{
+    for (size_t i = 0; i < shard->count; i++) {
+        if (shard->records[i].arrival_ms >= time_ms) {
+            return shard->records[i].sequence;
+        }
+    }
+    return sim->stream.next_sequence;
+}
+
 /* The smallest number that a position lets through, and where it stands if nothing follows. */
 static uint64_t
 resolve(
@@ -330,6 +356,12 @@ resolve(
     if (from->type == WEIR_TRIM_HORIZON) {
         *ret_idle = after(shard->trimmed_through > start - 1 ? shard->trimmed_through : start - 1);
         return start;
+    }
+    if (from->type == WEIR_AT_TIMESTAMP) {
+        *ret_idle = from->timestamp_ms <= sim->stream.last_arrival_ms
+                        ? after(sim->stream.next_sequence - 1)
+                        : *from;
+        return first_at(sim, shard, from->timestamp_ms);
     }
     WEIR_ASSERT(wi_sequence_number_to_u64(&from->sequence_number, &number) == WEIR_OK);
     *ret_idle = *from;

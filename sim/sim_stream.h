@@ -17,9 +17,10 @@ struct wi_sim_record {
     uint64_t sequence;
     uint32_t key;
     int64_t arrival_ns;
-    uint64_t number; /* among all puts, from 1 */
-    bool delivered;  /* for the ledger of users' processors: to somebody */
-    bool done;       /* reported as processed by somebody */
+    int64_t arrival_ms; /* wall time; never goes back */
+    uint64_t number;    /* among all puts, from 1 */
+    bool delivered;     /* for the ledger of users' processors: to somebody */
+    bool done;          /* reported as processed by somebody */
 };
 
 struct wi_sim_shard {
@@ -41,6 +42,7 @@ struct wi_sim_stream {
     uint32_t count;
     uint64_t next_sequence;
     int64_t changed_ns; /* last split or merge */
+    int64_t last_arrival_ms;
     uint64_t puts;
 };
 

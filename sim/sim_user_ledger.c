@@ -43,7 +43,7 @@ wi_sim_user_record(
     *ret = (struct weir_record){.sequence_number = wi_sequence_number_from_u64(from->sequence),
                                 .partition_key = {text->key, (size_t)key_length},
                                 .data = {text->data, length},
-                                .arrival_ms = wi_sim_wall_ms(&sim->world, from->arrival_ns)};
+                                .arrival_ms = from->arrival_ms};
 }
 
 bool

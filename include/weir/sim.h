@@ -22,7 +22,7 @@ extern "C" {
 #endif
 
 /** Room for counters in struct weir_sim_statistics. */
-#define WEIR_SIM_COUNTERS_MAX 384
+#define WEIR_SIM_COUNTERS_MAX 448
 /** Room for the text of a verdict. */
 #define WEIR_SIM_TEXT_SIZE 384
 /** Room for the name of a counter, a fault or a property. */
@@ -117,6 +117,17 @@ uint32_t weir_sim_shrink(
  * @return NULL past the last one; "" for a number that is not in use. `text` otherwise.
  */
 const char *weir_sim_counter_name(size_t index, char text[WEIR_SIM_NAME_SIZE]);
+
+/** How many of the transitions that a state machine allows were reached. */
+struct weir_sim_coverage {
+    const char *machine; /**< "consumer"; static */
+    uint32_t allowed;
+    uint32_t reached;
+};
+
+/** State machine number `index`; false past the last one. */
+bool weir_sim_coverage(
+    size_t index, const struct weir_sim_statistics *statistics, struct weir_sim_coverage *ret);
 
 /** Name of a kind of fault, bit `index` of limits.without; NULL past the last one. Static. */
 const char *weir_sim_fault_name(size_t index);

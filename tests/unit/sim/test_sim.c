@@ -137,6 +137,23 @@ fewer_workers_and_shards_and_a_shorter_time_are_another_run_that_holds(void **st
     }
 }
 
+/* At least 95 % of what the state machines allow. */
+static void
+assert_transitions_reached(const struct weir_sim_statistics *statistics)
+{
+    struct weir_sim_coverage machine;
+    uint32_t allowed = 0;
+    uint32_t reached = 0;
+
+    for (size_t i = 0; weir_sim_coverage(i, statistics, &machine); i++) {
+        assert_true(machine.reached <= machine.allowed);
+        allowed += machine.allowed;
+        reached += machine.reached;
+    }
+    assert_true(allowed >= 30);
+    assert_true(100 * reached >= 95 * allowed);
+}
+
 static void
 every_transition_and_every_fault_is_reached(void **state)
 {
@@ -158,6 +175,7 @@ every_transition_and_every_fault_is_reached(void **state)
         }
     }
     assert_true(missed <= 12);
+    assert_transitions_reached(&statistics);
 }
 
 /* Events of one time keep the order in which they were posted. */
