@@ -198,6 +198,15 @@ draw_rates(struct wi_sim_world *world, uint64_t without, struct wi_sim_config *c
     }
 }
 
+/* One incident in four ends when others may just be taking over: between 3/4 D and 11/4 D. */
+static int64_t
+around_lease_duration(const struct wi_sim_config *config, uint64_t random)
+{
+    int64_t duration_ms = config->lease_duration_ms;
+
+    return duration_ms * 3 / 4 + (int64_t)((random >> 16) % (uint64_t)(2 * duration_ms));
+}
+
 static void
 draw_incident(struct wi_sim_world *world, enum wi_sim_fault fault, struct wi_sim_plan *plan)
 {
@@ -212,6 +221,9 @@ draw_incident(struct wi_sim_world *world, enum wi_sim_fault fault, struct wi_sim
     int64_t longest_ms = LONGEST_IN_D * config->lease_duration_ms;
     int64_t length_ms = wi_sim_log_between(world, WI_SIM_RANDOM_FAULTS, 1, longest_ms);
 
+    if (incident.argument >> 62 == 0) {
+        length_ms = around_lease_duration(config, incident.argument);
+    }
     incident.duration_ms = faults[fault].has_length ? length_ms : 0;
     if (plan->incident_count < WI_SIM_INCIDENTS_MAX) {
         plan->incidents[plan->incident_count++] = incident;
