@@ -65,7 +65,8 @@ struct wi_aws_role {
     const char *token_file;       /* of web identity; NULL: signed with credentials */
 };
 
-/* Ask the token service for a role, signed with `base`, or with the token in a file. */
+/* Ask the token service for a role: signed with `base`, or, if that is NULL, with the token in a
+ * file. */
 WEIR_MUST_CHECK enum weir_error wi_aws_assume_role(
     const struct wi_aws_source *source,
     const struct wi_aws_role *role,

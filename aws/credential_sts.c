@@ -209,7 +209,7 @@ wi_aws_assume_role(
     if (error == WEIR_OK) {
         error = write_body(&request, role, detail);
     }
-    if (error == WEIR_OK && role->token_file == NULL) {
+    if (error == WEIR_OK && base != NULL) {
         error = sign(&request, base);
     }
     if (error == WEIR_OK) {

@@ -13,6 +13,7 @@
 #include <weir/types.h>
 
 #include "aws/http.h"
+#include "core/check.h"
 #include "core/str.h"
 #include "core/timestamp.h"
 
@@ -211,7 +212,10 @@ sort_headers(const struct wi_sigv4_request *request, struct sorted *ret)
 static bool
 is_repeated(const struct sorted *sorted, size_t i)
 {
-    return i > 0 && compare_names(sorted->headers[i - 1]->name, sorted->headers[i]->name) == 0;
+    const struct wi_http_header *const *header = &sorted->headers[i];
+
+    WEIR_ASSERT(i < sorted->count);
+    return i > 0 && compare_names(header[-1]->name, header[0]->name) == 0;
 }
 
 static void

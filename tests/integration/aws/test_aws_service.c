@@ -294,7 +294,7 @@ signs_for_who_sends_himself(void **state)
     struct wi_aws_client *client = open_client(http, fixture->plain, 1);
     struct wi_http_exchange exchange = {.error = WEIR_OK};
     struct wi_http_exchange *pointer = &exchange;
-    struct wi_aws_signed signature;
+    struct wi_aws_signed signature = {.count = 0};
     struct wi_buffer arena;
     const struct weir_bytes body = {"{}", 2};
 
