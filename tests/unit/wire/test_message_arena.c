@@ -81,12 +81,36 @@ refuses_bytes_that_ask_for_more_memory_than_the_arena_has(void **state)
     assert_null(message);
 }
 
+/* Written as short as can be, these are refused: so must they be as they stand. */
+static void
+refuses_fields_that_would_be_written_back_unreadable(void **state)
+{
+    static const uint8_t position[] = {0x1a, 0x03, 0x80, 0x00, 0x00};
+    static struct wi_message_arena arena;
+    ProtobufCMessage *message = NULL;
+
+    (void)state;
+    assert_int_equal(unpack("\x00\x00", 2, &message), WEIR_ECORRUPT);
+    assert_int_equal(unpack("\x80\x00\x00", 3, &message), WEIR_ECORRUPT);
+    assert_int_equal(unpack("\xf8\xff\xff\xff\x1f\x00", 6, &message), WEIR_ECORRUPT);
+    assert_int_equal(unpack("\xf8\xff\xff\xff\x0f\x00", 6, &message), WEIR_OK);
+    wi_message_arena_init(&arena);
+    assert_int_equal(
+        wi_message_unpack(
+            &arena,
+            &weir__application__descriptor,
+            (struct weir_bytes){position, sizeof position},
+            &message),
+        WEIR_ECORRUPT);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unpacks_a_message_into_its_own_memory),
         cmocka_unit_test(refuses_malformed_bytes),
+        cmocka_unit_test(refuses_fields_that_would_be_written_back_unreadable),
         cmocka_unit_test(refuses_more_unknown_fields_than_it_may_carry_along),
         cmocka_unit_test(refuses_bytes_that_ask_for_more_memory_than_the_arena_has),
     };
