@@ -30,7 +30,7 @@ struct scan {
     const char *begin;
 };
 
-static void
+static inline void
 skip_space(struct scan *s)
 {
     while (s->p < s->end && (*s->p == ' ' || *s->p == '\n' || *s->p == '\t' || *s->p == '\r')) {
@@ -39,7 +39,7 @@ skip_space(struct scan *s)
 }
 
 /* Take `c`, after white space; false if something else stands there. */
-static bool
+static inline bool
 take(struct scan *s, char c)
 {
     skip_space(s);
@@ -50,7 +50,7 @@ take(struct scan *s, char c)
     return true;
 }
 
-static bool
+static inline bool
 next_is(struct scan *s, char c)
 {
     skip_space(s);
@@ -58,7 +58,7 @@ next_is(struct scan *s, char c)
 }
 
 /* The quote that ends a string is the first one with an even number of backslashes before it. */
-static bool
+static inline bool
 ends_string(const char *begin, const char *quote)
 {
     size_t backslashes = 0;
@@ -71,7 +71,7 @@ ends_string(const char *begin, const char *quote)
 }
 
 /* Read a string, as it stands between its quotes. */
-static bool
+static inline bool
 take_string(struct scan *s, struct weir_str *ret)
 {
     const char *begin;
@@ -95,7 +95,7 @@ take_string(struct scan *s, struct weir_str *ret)
     return true;
 }
 
-static bool
+static inline bool
 take_key(struct scan *s, struct weir_str *ret)
 {
     if (!take_string(s, ret) || !take(s, ':')) {

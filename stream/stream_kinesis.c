@@ -360,7 +360,6 @@ text_or_null(const char *text)
 static enum weir_error
 open_client(struct wi_kinesis_stream *stream, struct weir_detail *detail)
 {
-    const struct wi_http_curl_options http = {NULL};
     const struct wi_aws_options options = {
         .service = WI_KINESIS_SERVICE,
         .target_prefix = WI_KINESIS_TARGET,
@@ -368,8 +367,11 @@ open_client(struct wi_kinesis_stream *stream, struct weir_detail *detail)
         .region = text_or_null(stream->url.region),
         .endpoint = text_or_null(stream->url.endpoint),
         .profile = text_or_null(stream->url.profile)};
-    enum weir_error error = wi_http_open_curl(stream->env, &http, &stream->http);
+    enum weir_error error = WEIR_OK;
 
+    if (stream->http == NULL) {
+        error = wi_http_open_curl(stream->env, &(struct wi_http_curl_options){NULL}, &stream->http);
+    }
     if (error == WEIR_OK) {
         error = wi_aws_client_open(stream->env, stream->http, &options, &stream->client, detail);
     }
@@ -392,11 +394,13 @@ init_waiting(struct wi_kinesis_stream *stream)
     pthread_condattr_destroy(&attributes);
 }
 
-/* A handle that can send requests; nothing has been sent. */
+/* A handle that can send requests, by `http` or, if that is NULL, by its own; nothing has been
+ * sent. */
 static enum weir_error
 open_handle(
     const struct weir_env *env,
     const char *url,
+    struct wi_http *http,
     struct wi_kinesis_stream **ret,
     struct weir_detail *detail)
 {
@@ -404,9 +408,13 @@ open_handle(
     enum weir_error error;
 
     if (stream == NULL) {
+        if (http != NULL) {
+            wi_http_close(http);
+        }
         return wi_detail(detail, WEIR_ENOMEM, "%s: no memory", url);
     }
     stream->env = env;
+    stream->http = http;
     init_waiting(stream);
     error = wi_kinesis_url_parse(url, &stream->url, detail);
     if (error == WEIR_OK) {
@@ -441,15 +449,16 @@ name_stream(const struct wi_kinesis_stream *stream, struct weir_stream *ret)
 }
 
 enum weir_error
-wi_stream_kinesis_open(
+wi_stream_kinesis_open_with(
     const struct weir_env *env,
     const char *url,
+    struct wi_http *http,
     struct weir_stream *stream,
     struct weir_detail *detail)
 {
     struct wi_kinesis_stream *source = NULL;
     struct wi_kinesis_summary summary;
-    enum weir_error error = open_handle(env, url, &source, detail);
+    enum weir_error error = open_handle(env, url, http, &source, detail);
 
     if (source == NULL) {
         return error;
@@ -474,6 +483,16 @@ wi_stream_kinesis_open(
     return WEIR_OK;
 }
 
+enum weir_error
+wi_stream_kinesis_open(
+    const struct weir_env *env,
+    const char *url,
+    struct weir_stream *stream,
+    struct weir_detail *detail)
+{
+    return wi_stream_kinesis_open_with(env, url, NULL, stream, detail);
+}
+
 /* --- create and delete --- */
 
 enum weir_error
@@ -481,7 +500,7 @@ wi_stream_kinesis_create(
     const struct weir_env *env, const char *url, uint32_t shards, struct weir_detail *detail)
 {
     struct wi_kinesis_stream *stream = NULL;
-    enum weir_error error = open_handle(env, url, &stream, detail);
+    enum weir_error error = open_handle(env, url, NULL, &stream, detail);
 
     if (stream == NULL) {
         return error;
@@ -503,7 +522,7 @@ wi_stream_kinesis_delete(const struct weir_env *env, const char *url, struct wei
 {
     struct wi_kinesis_stream *stream = NULL;
     struct wi_kinesis_summary summary;
-    enum weir_error error = open_handle(env, url, &stream, detail);
+    enum weir_error error = open_handle(env, url, NULL, &stream, detail);
 
     if (stream == NULL) {
         return error;

@@ -109,6 +109,14 @@ enum weir_error wi_stream_kinesis_open(
     const char *url,
     struct weir_stream *stream,
     struct weir_detail *detail);
+/* The same by way of a given client, which is closed with the stream and by a failure; for tests.
+ */
+enum weir_error wi_stream_kinesis_open_with(
+    const struct weir_env *env,
+    const char *url,
+    struct wi_http *http,
+    struct weir_stream *stream,
+    struct weir_detail *detail);
 /* Create and delete wait until it is done. */
 enum weir_error wi_stream_kinesis_create(
     const struct weir_env *env, const char *url, uint32_t shards, struct weir_detail *detail);

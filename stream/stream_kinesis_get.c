@@ -273,6 +273,10 @@ wi_kinesis_get(
     }
     if (error == WEIR_OK && wi_kinesis_reader_has_records(reader)) {
         error = wi_kinesis_reader_take(reader, request->records_max, request->bytes_max, batch);
+        if (error == WEIR_ECORRUPT) { /* the next try reads it anew */
+            wi_kinesis_reader_drop_page(reader);
+            wi_buffer_reset(&reader->iterator);
+        }
     }
     if (error == WEIR_OK) {
         fill_result(stream, slot, reader, ret);

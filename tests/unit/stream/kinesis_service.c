@@ -1,0 +1,143 @@
+#include "tests/unit/stream/kinesis_service.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/types.h>
+
+#include "aws/http.h"
+#include "core/str.h"
+#include "stream/stream_kinesis.h"
+#include "tests/support/test_env.h"
+#include "tests/support/weir_test.h"
+
+static void
+close_nothing(void *http)
+{
+    (void)http;
+}
+
+static void
+interrupt_nothing(void *http)
+{
+    (void)http;
+}
+
+static const char *
+header(const struct wi_http_request *request, const char *name)
+{
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (strcasecmp(request->headers[i].name, name) == 0) {
+            return request->headers[i].value;
+        }
+    }
+    return "";
+}
+
+static void
+answer_one(struct kinesis_service *service, struct wi_http_exchange *exchange)
+{
+    static const struct service_step opening = {"DescribeStreamSummary", NULL, 200, SUMMARY};
+    const struct service_step *step = &opening;
+    const char *target = strchr(header(&exchange->request, "X-Amz-Target"), '.');
+    char body[SERVICE_TEXT_SIZE];
+    const struct weir_str text = {exchange->request.body.data, exchange->request.body.length};
+
+    if (service->asked > 0) {
+        assert_true(service->asked <= service->step_count);
+        step = &service->steps[service->asked - 1];
+    }
+    service->asked++;
+    assert_non_null(target);
+    assert_string_equal(target + 1, step->operation);
+    assert_true(wi_str_copy(body, sizeof body, text));
+    if (step->contains != NULL && strstr(body, step->contains) == NULL) {
+        fail_msg("%s has no %s", body, step->contains);
+    }
+    wi_buffer_reset(&exchange->body);
+    wi_buffer_append_z(&exchange->body, step->answer);
+    exchange->failure = WI_HTTP_ANSWERED;
+    exchange->error = WEIR_OK;
+    exchange->status = step->status;
+    exchange->retry_after_ms = -1;
+}
+
+static void
+answer(void *context, struct wi_http_exchange *const *exchanges, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        answer_one(context, exchanges[i]);
+    }
+}
+
+static const struct wi_http_ops canned_ops = {
+    .close = close_nothing, .perform = answer, .interrupt = interrupt_nothing};
+
+void
+given_service(struct kinesis_service *service, const struct service_step *steps, size_t step_count)
+{
+    memset(service, 0, sizeof *service);
+    setenv("AWS_ACCESS_KEY_ID", "id", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+    test_env_init(&service->test);
+    service->http = (struct wi_http){&canned_ops, service, &service->test.env};
+    service->steps = steps;
+    service->step_count = step_count;
+    service->stream.env = &service->test.env;
+    assert_int_equal(
+        wi_stream_kinesis_open_with(
+            &service->test.env,
+            "kinesis:s?region=r&endpoint=http://127.0.0.1:1&reads_per_second=1000",
+            &service->http,
+            &service->stream,
+            NULL),
+        WEIR_OK);
+    assert_int_equal(weir_batch_new(&service->test.env, &service->batch), WEIR_OK);
+}
+
+void
+end_service(struct kinesis_service *service)
+{
+    assert_int_equal(service->asked, service->step_count + 1);
+    weir_batch_free(service->batch);
+    service->stream.ops->close(service->stream.source);
+    test_env_assert_no_leak(&service->test);
+}
+
+enum weir_error
+get_from(struct kinesis_service *service, struct weir_position from, size_t records_max)
+{
+    test_env_advance_ms(&service->test, 20000);
+    return weir_stream_get(
+        &service->stream,
+        &(struct weir_get_request){.shard_id = WI_STR("shardId-000000000000"),
+                                   .from = from,
+                                   .records_max = records_max,
+                                   .bytes_max = 1000000},
+        service->batch,
+        &service->result);
+}
+
+struct weir_position
+horizon(void)
+{
+    return (struct weir_position){.type = WEIR_TRIM_HORIZON};
+}
+
+struct weir_position
+latest(void)
+{
+    return (struct weir_position){.type = WEIR_LATEST};
+}
+
+struct weir_position
+after(uint64_t number, uint64_t sub)
+{
+    return (struct weir_position){.type = WEIR_AFTER_SEQUENCE_NUMBER,
+                                  .sequence_number = {{0, 0, 0, number}},
+                                  .sub_sequence_number = sub};
+}
