@@ -1,7 +1,7 @@
 /*
  * The answer of GetRecords, read in one pass without a tree and without an allocation: each record
  * becomes an entry of places in the answer's text, which is decoded when it is handed on
- * (docs/adr/0008-get-records-by-a-scanner.md). Pure.
+ * (docs/adr/0009-get-records-by-a-scanner.md). Pure.
  *
  * The text is what some server sent: nothing in it is believed. The whole answer is read before the
  * first record of it is used, so a cut or damaged one changes nothing.

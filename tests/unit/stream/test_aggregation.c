@@ -100,24 +100,26 @@ reads_what_protobuf_packs(void **state)
 }
 
 static void
-refuses_every_message_that_was_cut_or_bent(void **state)
+survives_every_message_that_was_cut_or_bent(void **state)
 {
     static const char *const hash_keys[] = {"0", "17"};
     struct packed packed;
     struct packed bent;
+    bool is_read = false;
 
     (void)state;
     pack(&packed, hash_keys, 2);
     for (size_t i = 0; i < packed.length; i++) {
         bent = packed;
         bent.length = i;
-        (void)read_packed(&bent); /* cut between two fields it is a message */
+        is_read |= read_packed(&bent) == WEIR_OK; /* cut between two fields it is a message */
         for (unsigned bit = 0; bit < 8; bit++) {
             bent = packed;
             bent.bytes[i] ^= (unsigned char)(1U << bit);
-            (void)read_packed(&bent);
+            is_read |= read_packed(&bent) == WEIR_OK;
         }
     }
+    assert_true(is_read); /* a flipped bit of the data is no damage that can be seen */
 }
 
 static void
@@ -197,7 +199,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_protobuf_packs),
-        cmocka_unit_test(refuses_every_message_that_was_cut_or_bent),
+        cmocka_unit_test(survives_every_message_that_was_cut_or_bent),
         cmocka_unit_test(refuses_indices_that_point_nowhere_and_keys_that_are_none),
         cmocka_unit_test(knows_magic_and_trailer),
         cmocka_unit_test(leaves_out_only_what_kpl_puts_again),
