@@ -4,13 +4,16 @@
     compare.py --build BUILD_FOLDER [--only NAME,...] [--java-only] [--quick]
 
 Prints a line per figure: {"figure", "weir", "java", "ratio"}; ratio is weir/Java, below 1 is less.
-Figures: cpu (CPU seconds per million records of 100 B and 1 KiB, no-op processor), memory (resident,
-idle), start (process start to first record), failover (kill -9 to first record elsewhere, failover
-10 s), cost (requests and capacity units of the lease table per worker-hour and shard-hour).
-Servers do not check signatures, but weir and Java sign. Exit status 77: a server cannot be had.
+Figures: cpu (CPU seconds per million records of 100 B and 1 KiB, no-op processor), memory
+(resident, idle), start (process start to first record), failover (kill -9 to first record
+elsewhere, failover 10 s), cost (requests and capacity units of the lease table per worker-hour and
+shard-hour). Servers do not check signatures, but weir and Java sign. Exit status 77: a server
+cannot be had.
 """
 
 import argparse
+import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -29,6 +32,7 @@ FAILOVER_LIMIT_S = 240
 FAILOVER_MS = 10000
 LOAD_RECORDS_PER_S = 20
 POLL_S = 0.05
+SETTLE_S = 20
 
 
 class CountWorker(fleet.Worker):
@@ -62,10 +66,10 @@ class Sides:
         self.kinds = ["java"] if given.java_only else ["java", "weir"]
         self.build = pathlib.Path(given.build)
 
-    def count(self, kind, site, name, stop_after=0):
+    def count(self, kind, site, name, stop_after=0, **java):
         if kind == "weir":
             return CountWorker(site, name, str(self.count_program()), stop_after)
-        options = {"idle_ms": 200, "failover_ms": FAILOVER_MS}
+        options = {"idle_ms": 200, "failover_ms": FAILOVER_MS, **java}
         return fleet.JavaWorker(site, name, ledger=False, stop_after=stop_after, **options)
 
     def count_program(self):
@@ -75,7 +79,7 @@ class Sides:
         if kind == "weir":
             options = {"from": "TRIM_HORIZON", "lease_duration": f"{FAILOVER_MS}ms"}
             return fleet.WeirWorker(site, name, str(self.build / "weir"), **options)
-        return fleet.JavaWorker(site, name, idle_ms=200, failover_ms=FAILOVER_MS, checkpoint_ms=1000)
+        return fleet.JavaWorker(site, name, idle_ms=200, failover_ms=FAILOVER_MS, shard_sync_ms=0)
 
 
 def read_events(worker):
@@ -109,24 +113,33 @@ def report(figure, values):
 class Bench:
     def __init__(self, folder, given):
         self.folder, self.given = pathlib.Path(folder), given
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.sides = Sides(given)
         self.dynamodb, _ = fleet.start_server("dynamodb")
-        self.number = 0
+        self.numbers = itertools.count(1)
+
+    @staticmethod
+    def side_by_side(work, cases):
+        """Results by case. What mostly waits may as well wait together."""
+        with concurrent.futures.ThreadPoolExecutor(len(cases)) as pool:
+            running = {case: pool.submit(work, *case) for case in cases}
+            return {case: future.result() for case, future in running.items()}
 
     def site(self, kinesis, dynamodb=None):
         """A table of its own on this stream."""
-        self.number += 1
-        name = f"compare-{self.number}"
+        name = f"compare-{next(self.numbers)}"
         return fleet.Site(self.folder / name, kinesis, dynamodb or self.dynamodb, STREAM, name)
 
     def cpu(self):
         for size, records in ((100, 1000000), (1024, 400000)):
             records //= 5 if self.given.quick else 1
             each = records // SHARDS
-            url, pid = fleet.start_server("canned", "--shards", SHARDS, "--records", each, "--size", size)
+            url, pid = fleet.start_server(
+                "canned", "--shards", SHARDS, "--records", each, "--size", size
+            )
             costs = {}
             for kind in self.sides.kinds:
-                worker = self.sides.count(kind, self.site(url), kind, records)
+                worker = self.sides.count(kind, self.site(url), kind, records, shard_sync_ms=0)
                 first, done = event(worker, "first")[2], event(worker, "done")[2]
                 costs[kind] = round((done["cpu_s"] - first["cpu_s"]) / records * 1e6, 3)
                 worker.process.wait()
@@ -134,27 +147,30 @@ class Bench:
             fleet.stop_server(pid)
 
     def start(self):
-        """On an empty table, then again on the table it left; and memory once all is read."""
+        results = self.side_by_side(self.start_of, [(kind,) for kind in self.sides.kinds])
+        for figure in ("empty table", "table left by a worker that was asked to end", "memory"):
+            values = {kind: result[figure] for (kind,), result in results.items()}
+            if figure == "memory":
+                report(f"resident KiB, idle, {SHARDS} shards", values)
+            else:
+                report(f"seconds from start to first record, {figure}", values)
+
+    def start_of(self, kind):
+        """On an empty table, then again on the table it left; memory once all is read."""
         url, pid = fleet.start_server("canned", "--shards", SHARDS, "--records", 1000)
-        values = {"empty": {}, "left": {}, "memory": {}}
-        for kind in self.sides.kinds:
-            site = self.site(url)
-            for case in ("empty", "left"):
-                begun = time.time()
-                worker = self.sides.count(kind, site, f"{kind}-{case}")
-                values[case][kind] = round(event(worker, "first")[0] / 1000 - begun, 2)
-                if case == "empty":
-                    time.sleep(20)
-                    values["memory"][kind] = worker.usage()[1]
-                    worker.terminate()
-                    for lease in site.leases():
-                        self.rewind(site, lease)
-                else:
-                    worker.terminate()
-        report("seconds from start to first record, empty table", values["empty"])
-        report("seconds from start to first record, table left by a worker that was asked to end", values["left"])
-        report(f"resident KiB, idle, {SHARDS} shards", values["memory"])
+        site = self.site(url)
+        values = {}
+        for case in ("empty table", "table left by a worker that was asked to end"):
+            begun = time.time()
+            worker = self.sides.count(kind, site, f"{kind}-{len(values)}")
+            values[case] = round(event(worker, "first")[0] / 1000 - begun, 2)
+            time.sleep(SETTLE_S)
+            values["memory"] = worker.usage()[1]
+            worker.terminate()
+            for lease in site.leases():
+                self.rewind(site, lease)
         fleet.stop_server(pid)
+        return values
 
     @staticmethod
     def rewind(site, lease):
@@ -170,10 +186,12 @@ class Bench:
     def failover(self):
         """kill -9 of one of two workers, the one that leads and the other; a record each 50 ms."""
         for victim in ("follower", "leader"):
-            times = {}
-            for kind in self.sides.kinds:
-                times[kind] = self.failover_of(kind, victim)
-            report(f"seconds from kill -9 of the {victim} to the first record of its shards elsewhere", times)
+            found = self.side_by_side(self.failover_of, [(k, victim) for k in self.sides.kinds])
+            times = {kind: seconds for (kind, _), seconds in found.items()}
+            name = (
+                f"seconds from kill -9 of the {victim} to the first record of its shards elsewhere"
+            )
+            report(name, times)
 
     def failover_of(self, kind, victim):
         url, pid = fleet.start_server("kinesalite")
@@ -188,7 +206,9 @@ class Bench:
 
         def quiet():
             rows = site.leases().values()
-            return len({r.get("leaseOwner") for r in rows}) == 2 and not any("checkpointOwner" in r for r in rows)
+            return len({r.get("leaseOwner") for r in rows}) == 2 and not any(
+                "checkpointOwner" in r for r in rows
+            )
 
         fleet.wait_until(quiet, START_LIMIT_S, 0.2)
         time.sleep(FAILOVER_MS / 1000)
@@ -200,7 +220,14 @@ class Bench:
         workers[name].kill()
 
         def first():
-            return next((e for e in workers[other].entries() if e.recv_ms > killed_ms and e.shard in shards), None)
+            return next(
+                (
+                    e
+                    for e in workers[other].entries()
+                    if e.recv_ms > killed_ms and e.shard in shards
+                ),
+                None,
+            )
 
         fleet.wait_until(lambda: first() is not None, FAILOVER_LIMIT_S, 0.2)
         found = first()
@@ -212,40 +239,35 @@ class Bench:
 
     def cost(self):
         """Two sizes of the fleet and of the stream give the share of a worker and of a shard."""
+        fleets = {"few": (SHARDS, 1), "many shards": (4 * SHARDS, 1), "more workers": (SHARDS, 2)}
         for load in (0, LOAD_RECORDS_PER_S):
-            counted = {}
-            for kind in self.sides.kinds:
-                counted[kind] = self.cost_of(kind, load)
+            cases = [(k, *size, load) for k in self.sides.kinds for size in fleets.values()]
+            found = self.side_by_side(self.traffic, cases)
             name = f"{load} records/s" if load else "idle"
             for unit in ("requests", "write units", "read units"):
-                for per in ("shard-hour", "worker-hour"):
-                    values = {k: counted[k][unit, per] for k in counted}
-                    report(f"{unit} of the table per {per}, {name}", values)
-
-    def cost_of(self, kind, load):
-        few = self.traffic(kind, SHARDS, 1, load)
-        many = self.traffic(kind, 4 * SHARDS, 1, load)
-        more = self.traffic(kind, SHARDS, 2, load)
-        result = {}
-        for unit in few:
-            shard = (many[unit] - few[unit]) / (3 * SHARDS)
-            result[unit, "shard-hour"] = round(shard, 1)
-            result[unit, "worker-hour"] = round(more[unit] - few[unit], 1)
-        return result
+                per_shard, per_worker = {}, {}
+                for kind in self.sides.kinds:
+                    few, many, more = (found[kind, *s, load][unit] for s in fleets.values())
+                    per_shard[kind] = round((many - few) / (3 * SHARDS), 1)
+                    per_worker[kind] = round(more - few, 1)
+                report(f"{unit} of the table per shard-hour, {name}", per_shard)
+                report(f"{unit} of the table per worker-hour, {name}", per_worker)
 
     def traffic(self, kind, shards, workers, load):
         """Per hour, of a fleet that has settled: requests, write and read units."""
-        window_s = 20 if self.given.quick else 60
+        window_s = 30 if self.given.quick else 90
         source = "kinesalite" if load else "canned"
         arguments = [] if load else ["--shards", shards, "--records", 10]
         url, pid = fleet.start_server(source, *arguments)
-        log = self.folder / f"requests-{self.number}.jsonl"
+        log = self.folder / f"requests-{next(self.numbers)}.jsonl"
         proxy, proxy_pid = fleet.start_server("ddb-proxy", "--to", self.dynamodb, "--log", log)
         site = self.site(url, proxy)
         if load:
             site.create_stream(shards)
             producer = site.put("put", records=10**6, rate=load)
-        running = [self.sides.count(kind, site, f"{kind}-{i}") for i in range(workers)]
+        running = [
+            self.sides.count(kind, site, f"{kind}-{i}", shard_sync_ms=0) for i in range(workers)
+        ]
         look = fleet.Site(site.folder, url, self.dynamodb, STREAM, site.table)
 
         def settled():
@@ -274,7 +296,9 @@ def per_hour(log, table, begun, ended):
         request = json.loads(line)
         if begun <= request["t"] / 1000 < ended and request.get("table", table) == table:
             sums["requests"] += 1
-            sums["write units" if request["operation"] in writes else "read units"] += request["units"]
+            sums["write units" if request["operation"] in writes else "read units"] += request[
+                "units"
+            ]
     return {unit: value * 3600 / (ended - begun) for unit, value in sums.items()}
 
 

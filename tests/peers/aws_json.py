@@ -31,9 +31,7 @@ class Client:
 
     def call(self, operation, **body):
         prefix, content_type = TARGETS[self.service]
-        connection = http.client.HTTPConnection(
-            self.url.hostname, self.url.port, timeout=TIMEOUT_S
-        )
+        connection = http.client.HTTPConnection(self.url.hostname, self.url.port, timeout=TIMEOUT_S)
         headers = {
             "Content-Type": content_type,
             "X-Amz-Target": prefix + operation,

@@ -44,6 +44,10 @@ function note(operation, input, response, output, started) {
 function forward(request, response, body) {
     const operation = String(request.headers['x-amz-target']).split('.')[1];
     const input = parse(body);
+    if (!operation) { /* somebody asks whether we are there */
+        response.end();
+        return;
+    }
     const started = Date.now();
     if (counted.has(operation)) {
         body = Buffer.from(JSON.stringify({ ...input, ReturnConsumedCapacity: 'TOTAL' }));

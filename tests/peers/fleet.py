@@ -42,7 +42,35 @@ def start_server(name, *arguments):
         raise Unavailable
     done.check_returncode()
     words = dict(word.split("=", 1) for word in done.stdout.split())
+    if name == "dynamodb":
+        warm_up(Client("dynamodb", words["ENDPOINT"]))
     return words["ENDPOINT"], int(words["PID"])
+
+
+def warm_up(dynamodb):
+    """Its first answers take seconds on a busy machine; no lease waits so long."""
+    table = {"TableName": "warm-up"}
+    key = {"leaseKey": {"S": "a"}}
+    dynamodb.call(
+        "CreateTable",
+        **table,
+        KeySchema=[{"AttributeName": "leaseKey", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "leaseKey", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for i in range(20):
+        dynamodb.call("PutItem", **table, Item={**key, "n": {"N": str(i)}})
+        dynamodb.call(
+            "UpdateItem",
+            **table,
+            Key=key,
+            UpdateExpression="SET n = n + :one",
+            ConditionExpression="n = :seen",
+            ExpressionAttributeValues={":one": {"N": "1"}, ":seen": {"N": str(i)}},
+        )
+        dynamodb.call("GetItem", **table, Key=key)
+        dynamodb.call("Scan", **table)
+    dynamodb.call("DeleteTable", **table)
 
 
 def stop_server(pid):
@@ -97,14 +125,19 @@ class Site:
         ]
 
     def rows(self):
-        """Rows of the table by key, plain values; {} while there is no table."""
+        """Rows of the table by key, plain values; {} while there is no table. weir makes a worker's
+        name unique for each start by what follows an @; here the name is enough."""
         try:
             rows = self.dynamodb.scan(self.table)
         except ServiceError as error:
             if error.name == "ResourceNotFoundException":
                 return {}
             raise
-        return {row["leaseKey"]["S"]: {k: next(iter(v.values())) for k, v in row.items()} for row in rows}
+        plain = [{k: next(iter(v.values())) for k, v in row.items()} for row in rows]
+        for row in plain:
+            for name in {"leaseOwner", "checkpointOwner", "ownerName"} & set(row):
+                row[name] = row[name].split("@")[0]
+        return {row["leaseKey"]: row for row in plain}
 
     def leases(self):
         return {k: r for k, r in self.rows().items() if r.get("entityType", "LEASE") == "LEASE"}
@@ -156,7 +189,9 @@ class Worker:
 
     def usage(self):
         """CPU seconds and resident KiB so far."""
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        fields = (
+            pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        )
         ticks = os.sysconf("SC_CLK_TCK")
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
@@ -194,12 +229,13 @@ def stream_url(site):
 
 
 def table_url(site):
-    return f"dynamodb:{site.table}?region={REGION}&endpoint={site.dynamodb_url}"
+    return f"dynamodb:{site.table}?region={REGION}&endpoint={site.dynamodb_url}&create=if-missing"
 
 
 def environment():
     """With keys that servers accept which check none."""
-    return {**os.environ, "AWS_ACCESS_KEY_ID": "AKIDFAKE", "AWS_SECRET_ACCESS_KEY": "fake"}
+    keys = {"AWS_ACCESS_KEY_ID": "AKIDFAKE", "AWS_SECRET_ACCESS_KEY": "fake"}
+    return {**os.environ, **keys, "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 class WeirWorker(Worker):

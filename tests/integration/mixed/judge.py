@@ -3,10 +3,12 @@
     put              what the producer was acknowledged: `index put_ms shard sequence`
     NAME.ledger      what worker NAME processed: `recv_ms put_ms index shard sequence sub life`
     table.jsonl      the lease table whenever it changed: {"t", "owners", "handing_off", "leader"}
-    faults.jsonl     {"t", "fault", "worker"}; faults: start, kill, term, stop, continue, split, merge
+    faults.jsonl     {"t", "fault", "worker"}; faults: start, kill, term, stop, continue, split,
+                     merge; after term comes ended, when the process has
     settings.json    {"failover_ms", "kinds": {NAME: "java" or "weir"}}
 
-A stint is one time of ownership of one shard by one worker: what has the same worker, shard and life.
+A stint is one time of ownership of one shard by one worker: what has the same worker, shard and
+life.
 
     judge.py FOLDER      prints the verdict; exit status 0: it holds, 1: it does not
 """
@@ -21,6 +23,8 @@ import fleet  # noqa: E402
 
 # From the pipe of a weir worker to the line in its ledger, on a busy machine.
 LEDGER_LAG_MS = 1000
+# Beside the failover time, what a weir worker may take to leave.
+LEAVING_MS = 10000
 
 Stint = collections.namedtuple("Stint", "worker kind shard life entries")
 Move = collections.namedtuple("Move", "old new reason duplicates gap_ms overlap_ms")
@@ -176,11 +180,25 @@ def unfinished_moves(run):
     return found
 
 
+def slow_ends(run):
+    """A weir worker that is asked to leave does so at once: that needs no successor."""
+    found = []
+    for fault in run.faults:
+        name = fault.get("worker")
+        if fault["fault"] == "ended" and run.kinds.get(name) == "weir":
+            took = fault["t"] - run.last(name, ("term",), fault["t"])
+            if took > run.failover_ms + LEAVING_MS:
+                found.append(f"{name} took {took} ms to leave")
+    return found
+
+
 def leader_changes(run):
     """Kinds of the old and the new leader, of each change."""
     names = [t["leader"] for t in run.table if t["leader"]]
     pairs = [(a, b) for a, b in zip(names, names[1:]) if a != b]
-    return collections.Counter((run.kinds[a], run.kinds[b]) for a, b in pairs if a in run.kinds and b in run.kinds)
+    return collections.Counter(
+        (run.kinds[a], run.kinds[b]) for a, b in pairs if a in run.kinds and b in run.kinds
+    )
 
 
 def absent_directions(run, counted, what):
@@ -228,6 +246,7 @@ def judge(folder):
         + disorder_of_first_deliveries(run, shards)
         + two_owners(run, found_moves)
         + unfinished_moves(run)
+        + slow_ends(run)
         + absent_directions(run, directions, "planned move")
         + absent_directions(run, leaders, "change of leader")
     )

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """What becomes of aggregated records around a split.
 
-KPL packs user records by its map of the shards. After a split the map is old, and an aggregate for the
-parent lands in one of the children. By the first such answer KPL reads the map anew. Of the aggregates
-that it had packed by then, it counts the user records that belong to the child as acknowledged and puts
-the others again (its Retrier::succeed_if_correct_shard). Java KCL drops an aggregate in which it finds
-a record of another shard, acknowledged ones too. weir takes what belongs to the shard.
+KPL packs user records by its map of the shards. After a split the map is old, and an aggregate for
+the parent lands in one of the children. By the first such answer KPL reads the map anew. Of the
+aggregates that it had packed by then, it counts the user records that belong to the child as
+acknowledged and puts the others again (its Retrier::succeed_if_correct_shard). Java KCL drops an
+aggregate in which it finds a record of another shard, acknowledged ones too. weir takes what
+belongs to the shard.
 
-The input is always the same: 1,000 user records in aggregates of 20, with the map of one shard, into a
-stream that was split a moment ago.
+The input is always the same: 1,000 user records in aggregates of 20, with the map of one shard,
+into a stream that was split a moment ago.
 
     kpl_loss.py [--weir PROGRAM] [--java] [--folder DIR]
 
@@ -92,10 +93,14 @@ def main():
         dynamodb, _ = fleet.start_server("dynamodb")
         site = fleet.Site(folder, kinesis, dynamodb, "kpl", "")
         site.create_stream(1)
-        workers = [start(site, kind, given.weir) for kind in ("java", "weir") if getattr(given, kind)]
+        workers = [
+            start(site, kind, given.weir) for kind in ("java", "weir") if getattr(given, kind)
+        ]
         for worker in workers:
             site.table = worker.table
-            assert fleet.wait_until(lambda: any(site.owners().values()), TIME_LIMIT_S), "not started"
+            assert fleet.wait_until(
+                lambda: any(site.owners().values()), TIME_LIMIT_S
+            ), "not started"
         wanted = split_and_put(site)
         lost = {w.kind: report(w.kind, wanted, processed_by(w, wanted)) for w in workers}
     return 1 if lost.get("weir") else 0

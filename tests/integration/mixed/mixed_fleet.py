@@ -3,10 +3,11 @@
 
     mixed_fleet.py --weir PROGRAM [--long] [--folder DIR] [--java-only]
 
-Two workers of each kind start, one without --long; then, one after the other: kill -9, SIGSTOP, a split
-and a merge, and a rolling replacement of all Java workers by weir and of all weir workers by Java.
-judge.py gives the verdict from the files in the folder. --java-only: with Java in the places of weir, to
-see what the peer does alone. Exit status 0: it holds, 1: it does not, 77: a server cannot be had.
+Two workers of each kind start, one without --long; then, one after the other: kill -9, SIGSTOP, a
+split and a merge, and a rolling replacement of all Java workers by weir and of all weir workers by
+Java. judge.py gives the verdict from the files in the folder. --java-only: with Java in the places
+of weir, to see what the peer does alone. Exit status 0: it holds, 1: it does not, 77: a server
+cannot be had.
 """
 
 import argparse
@@ -29,8 +30,8 @@ HASH_KEYS = 2**128
 STREAM = "mixed"
 RECORDS_MAX = 1000000
 
-# Failover, metrics reporter, leader lease, its heartbeat; workers of each kind; the quiet time between
-# faults.
+# Failover, metrics reporter, leader lease, its heartbeat; workers of each kind; the quiet time
+# between faults.
 LONG = {
     "failover_ms": 10000,
     "reporter_ms": 10000,
@@ -40,10 +41,10 @@ LONG = {
     "quiet_s": 10,
 }
 SHORT = {
-    "failover_ms": 2000,
-    "reporter_ms": 2000,
-    "lease_ms": 6000,
-    "beat_ms": 2000,
+    "failover_ms": 3000,
+    "reporter_ms": 3000,
+    "lease_ms": 8000,
+    "beat_ms": 3000,
     "each": 1,
     "quiet_s": 1,
 }
@@ -64,7 +65,9 @@ class Run:
         print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
     def note(self, fault, worker=None):
-        self.faults.write(json.dumps({"t": time.time_ns() // 10**6, "fault": fault, "worker": worker}) + "\n")
+        self.faults.write(
+            json.dumps({"t": time.time_ns() // 10**6, "fault": fault, "worker": worker}) + "\n"
+        )
         self.say(f"{fault} {worker or ''}")
 
     def sample(self):
@@ -75,8 +78,12 @@ class Run:
                 leases = {k: r for k, r in rows.items() if r.get("entityType", "LEASE") == "LEASE"}
                 now = {
                     "owners": {k: r.get("leaseOwner") for k, r in leases.items()},
-                    "handing_off": {k: r["checkpointOwner"] for k, r in leases.items() if "checkpointOwner" in r},
-                    "finished": sorted(k for k, r in leases.items() if r["checkpoint"] == "SHARD_END"),
+                    "handing_off": {
+                        k: r["checkpointOwner"] for k, r in leases.items() if "checkpointOwner" in r
+                    },
+                    "finished": sorted(
+                        k for k, r in leases.items() if r["checkpoint"] == "SHARD_END"
+                    ),
                     "leader": rows.get("Leader", {}).get("ownerName"),
                 }
                 if now != before:
@@ -125,7 +132,9 @@ class Run:
     def held(self, name):
         """Leases of a worker that are not finished."""
         leases = self.site.leases().items()
-        return [k for k, r in leases if r.get("leaseOwner") == name and r["checkpoint"] != "SHARD_END"]
+        return [
+            k for k, r in leases if r.get("leaseOwner") == name and r["checkpoint"] != "SHARD_END"
+        ]
 
     def follower(self, prefix):
         """One of this kind that does not lead, if there is one."""
@@ -135,13 +144,17 @@ class Run:
 
     def wait(self, what, condition, seconds):
         took = fleet.wait_until(condition, seconds, SAMPLE_S)
-        self.say(f"{what}: " + (f"{took:.1f} s" if took is not None else f"NOT within {seconds:.0f} s"))
+        self.say(
+            f"{what}: " + (f"{took:.1f} s" if took is not None else f"NOT within {seconds:.0f} s")
+        )
         return took is not None
 
     def bound_s(self):
         """Leader lost, leader found, worker silent, leases assigned, discovered: generous."""
         times = self.times
-        return (2 * times["lease_ms"] + 2 * times["reporter_ms"] + 6 * times["failover_ms"]) / 1000 + 30
+        return (
+            2 * times["lease_ms"] + 2 * times["reporter_ms"] + 6 * times["failover_ms"]
+        ) / 1000 + 30
 
     def wait_all_owned(self):
         """Every open lease has an owner that runs and hands nothing over."""
@@ -177,8 +190,8 @@ class Run:
 
     def terminate(self, name):
         self.note("term", name)
-        if not self.workers.pop(name).terminate():
-            self.say(f"{name} did not end")
+        self.workers.pop(name).terminate()
+        self.note("ended", name)
 
     def stop_and_continue(self, name):
         worker = self.workers[name]
@@ -190,18 +203,35 @@ class Run:
 
     def split_and_merge(self):
         shard = self.site.open_shards()[0]
-        middle = (int(shard["HashKeyRange"]["StartingHashKey"]) + int(shard["HashKeyRange"]["EndingHashKey"])) // 2
+        middle = (
+            int(shard["HashKeyRange"]["StartingHashKey"])
+            + int(shard["HashKeyRange"]["EndingHashKey"])
+        ) // 2
         self.note("split")
         self.site.kinesis.call(
-            "SplitShard", StreamName=STREAM, ShardToSplit=shard["ShardId"], NewStartingHashKey=str(middle)
+            "SplitShard",
+            StreamName=STREAM,
+            ShardToSplit=shard["ShardId"],
+            NewStartingHashKey=str(middle),
         )
         self.site.wait_active()
-        children = [s["ShardId"] for s in self.site.open_shards() if s.get("ParentShardId") == shard["ShardId"]]
-        self.wait("leases of the children", lambda: set(children) <= set(self.site.leases()), self.bound_s())
+        children = [
+            s["ShardId"]
+            for s in self.site.open_shards()
+            if s.get("ParentShardId") == shard["ShardId"]
+        ]
+        self.wait(
+            "leases of the children",
+            lambda: set(children) <= set(self.site.leases()),
+            self.bound_s(),
+        )
         self.settle()
         self.note("merge")
         self.site.kinesis.call(
-            "MergeShards", StreamName=STREAM, ShardToMerge=children[0], AdjacentShardToMerge=children[1]
+            "MergeShards",
+            StreamName=STREAM,
+            ShardToMerge=children[0],
+            AdjacentShardToMerge=children[1],
         )
         self.site.wait_active()
         self.settle()
@@ -238,7 +268,8 @@ class Run:
     def replace(self, old, new):
         """Every worker of one kind by one of the other, one after the other."""
         for name in self.names(old):
-            self.start(new)
+            added = self.start(new)
+            self.wait(f"{added} has a lease", lambda n=added: self.held(n), self.bound_s())
             self.settle()
             self.terminate(name)
             self.settle()

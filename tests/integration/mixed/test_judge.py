@@ -98,6 +98,12 @@ def owner_has_gone(run):
     return "no running owner"
 
 
+def weir_does_not_end(run):
+    late = 6500 + FAILOVER_MS + judge.LEAVING_MS + 1
+    run["faults"].append({"t": late, "fault": "ended", "worker": "weir-1"})
+    return "to leave"
+
+
 def one_way_only(run):
     del run["java-2"][:]
     run["weir-1"] += [entry(i, 5000 + i * 100, 7) for i in range(20, 30)]
@@ -141,7 +147,7 @@ def test_a_stopped_java_worker_may_go_on_after_it_woke():
 def main():
     planted = [
         lost_record, processed_late, out_of_order, twice_in_one_life, java_goes_on, weir_goes_on,
-        stuck_hand_off, owner_has_gone, one_way_only, one_leader_only,
+        stuck_hand_off, owner_has_gone, weir_does_not_end, one_way_only, one_leader_only,
     ]  # fmt: skip
     test_sound_run()
     test_duplicates_after_a_kill_are_counted_not_held_against_it()
