@@ -25,6 +25,20 @@ name_usable(const char *command, const char *what, const char *name, int *ret_st
     return false;
 }
 
+/* Every command on an application takes it. */
+#define TABLE_OPTION                                                                               \
+    {"table",                                                                                      \
+     CLI_VALUE,                                                                                    \
+     "URL",                                                                                        \
+     "lease table, such as dynamodb:TABLE?region=R (that of APP in the data directory)"}
+
+/* What the library calls the application: its name, or where its table is. */
+static const char *
+place_of(const struct cli_arguments *a, size_t table_option)
+{
+    return a->value[table_option] != NULL ? a->value[table_option] : a->operand[0];
+}
+
 /* Report a failed call on an application; returns CLI_FAILED. */
 static int
 fail_app(
@@ -101,11 +115,13 @@ describe(int argc, char **argv, struct cli *cli)
     enum {
         SHARDS,
         WORKERS,
+        TABLE,
         COUNT
     };
     static const struct cli_option table[COUNT] = {
         [SHARDS] = {"shards", CLI_FLAG, NULL, "only the table of shards"},
         [WORKERS] = {"workers", CLI_FLAG, NULL, "only the table of workers"},
+        [TABLE] = TABLE_OPTION,
     };
     static const struct cli_command command = {
         .name = "app describe",
@@ -125,7 +141,7 @@ describe(int argc, char **argv, struct cli *cli)
         !name_usable(command.name, "application", a.operand[0], &status)) {
         return status;
     }
-    if (!describe_app(cli, a.operand[0], &description)) {
+    if (!describe_app(cli, place_of(&a, TABLE), &description)) {
         return CLI_FAILED;
     }
     if (cli->json) {
@@ -197,11 +213,13 @@ reset(int argc, char **argv, struct cli *cli)
     enum {
         TO,
         EXECUTE,
+        TABLE,
         COUNT
     };
     static const struct cli_option table[COUNT] = {
         [TO] = {"to", CLI_VALUE, "POSITION", "where all shards begin again; required"},
         [EXECUTE] = {"execute", CLI_FLAG, NULL, "do it; without this only show what would change"},
+        [TABLE] = TABLE_OPTION,
     };
     static const struct cli_command command = {
         .name = "app reset",
@@ -232,7 +250,7 @@ reset(int argc, char **argv, struct cli *cli)
             "--to '%s' is no position: TRIM_HORIZON, LATEST, AT_TIMESTAMP:t",
             a.value[TO]);
     }
-    return reset_to(cli, a.operand[0], &to, a.value[EXECUTE] != NULL);
+    return reset_to(cli, place_of(&a, TABLE), &to, a.value[EXECUTE] != NULL);
 }
 
 /* Ask for a move; `worker_id` NULL gives the shard back to the leader. */
@@ -268,9 +286,12 @@ move_shard(
 static int
 move(int argc, char **argv, struct cli *cli)
 {
+    static const struct cli_option table[] = {TABLE_OPTION};
     static const struct cli_command command = {
         .name = "app move",
         .operands = "APP SHARD WORKER",
+        .options = table,
+        .option_count = 1,
         .summary =
             "Hand a shard over to a worker, without loss or repetition. The balancer leaves it\n"
             "there.",
@@ -285,15 +306,18 @@ move(int argc, char **argv, struct cli *cli)
         !name_usable(command.name, "worker", a.operand[2], &status)) {
         return status;
     }
-    return move_shard(cli, a.operand[0], a.operand[1], a.operand[2]);
+    return move_shard(cli, place_of(&a, 0), a.operand[1], a.operand[2]);
 }
 
 static int
 release(int argc, char **argv, struct cli *cli)
 {
+    static const struct cli_option table[] = {TABLE_OPTION};
     static const struct cli_command command = {
         .name = "app release",
         .operands = "APP SHARD",
+        .options = table,
+        .option_count = 1,
         .summary = "Ask the owner of a shard to give it back; the leader finds a worker for it.",
         .operands_min = 2,
         .operands_max = 2};
@@ -305,15 +329,18 @@ release(int argc, char **argv, struct cli *cli)
         !name_usable(command.name, "shard", a.operand[1], &status)) {
         return status;
     }
-    return move_shard(cli, a.operand[0], a.operand[1], NULL);
+    return move_shard(cli, place_of(&a, 0), a.operand[1], NULL);
 }
 
 static int
 drain(int argc, char **argv, struct cli *cli)
 {
+    static const struct cli_option table[] = {TABLE_OPTION};
     static const struct cli_command command = {
         .name = "app drain",
         .operands = "APP WORKER",
+        .options = table,
+        .option_count = 1,
         .summary = "Ask a worker to hand everything over and to stop, as SIGTERM does.",
         .operands_min = 2,
         .operands_max = 2};
@@ -328,7 +355,7 @@ drain(int argc, char **argv, struct cli *cli)
         !name_usable(command.name, "worker", a.operand[1], &status)) {
         return status;
     }
-    error = weir_app_drain(cli->env, cli->data, a.operand[0], a.operand[1], &detail);
+    error = weir_app_drain(cli->env, cli->data, place_of(&a, 0), a.operand[1], &detail);
     if (error != WEIR_OK) {
         return fail_app(cli, error, &detail, a.operand[0]);
     }

@@ -53,6 +53,7 @@ static const struct cli_option options_table[] = {
     {"strict", CLI_BOOLEAN, NULL, "abort when a batch runs on after the lease is lost"},
     {"evict-stopped-writers", CLI_BOOLEAN, NULL, "end a stopped process that blocks all (true)"},
     {"handle-signals", CLI_BOOLEAN, NULL, "SIGTERM and SIGINT drain, a second one aborts (true)"},
+    {"table", CLI_VALUE, "URL", "lease table: dynamodb:TABLE?region=R (in the data directory)"},
 };
 
 #define OPTION_COUNT (sizeof options_table / sizeof *options_table)

@@ -60,6 +60,7 @@ struct wi_worker {
     uint32_t protocol_version;
     bool draining;             /* wants to leave: give it nothing, move everything away */
     enum wi_owner_state state; /* ALIVE or GONE */
+    bool elsewhere;            /* its process is not one of this kernel's */
 };
 
 struct wi_leader {
@@ -67,6 +68,7 @@ struct wi_leader {
     uint64_t term;               /* +1 at every take; every write of a leader names it (R12) */
     uint64_t counter;
     enum wi_owner_state owner_state;
+    bool passive; /* asks no draining worker for its leases: each lets go by itself */
 };
 
 /* What all workers of an application must agree on. */

@@ -1,5 +1,5 @@
 /*
- * The lease table: one vtable, several backends (memory, LMDB; DynamoDB and remote later). Every
+ * The lease table: one vtable, several backends (memory, LMDB, DynamoDB; remote later). Every
  * slot is blocking and all-or-nothing, and conditional on what the caller last saw
  * (DESIGN 4.2, 4.3).
  *
@@ -177,6 +177,16 @@ struct wi_lease_store_ops {
     uint32_t (*wait)(void *store, uint32_t seen, int64_t timeout_ms);
     void (*interrupt)(void *store);
 
+    /* The first write of an owner to leases that a listing shows as its own: from the time at which
+     * it is sent on it may believe in them. WEIR_ECONFLICT per item: no longer as listed. NULL:
+     * reading is enough, because the session's heartbeat speaks for every lease (memory, LMDB). */
+    enum weir_error (*claim)(
+        void *store,
+        const char *owner,
+        const struct wi_lease *leases,
+        size_t count,
+        enum weir_error *ret_results);
+
     /* A stopped process that blocks every writer (WEIR_EBUSY): its pid, or 0. May be NULL. */
     int32_t (*stopped_writer)(void *store);
 };
@@ -207,6 +217,31 @@ enum weir_error wi_lease_store_open_lmdb(
     const struct wi_lease_store_lmdb_options *options,
     struct wi_lease_store **ret,
     struct weir_detail *detail);
+
+/* Rows in a DynamoDB table, shared with workers of Java KCL 3: docs/lease-table-dynamodb.md. Blocks
+ * until tables and index can be used. Environment, files and services for region and credentials
+ * are looked at as the AWS SDKs do. */
+struct wi_lease_store_dynamodb_options {
+    const char *url; /* dynamodb:TABLE?region=...&endpoint=...&create=never|if-missing&poll=... */
+};
+enum weir_error wi_lease_store_open_dynamodb(
+    const struct weir_env *env,
+    const struct wi_lease_store_dynamodb_options *options,
+    struct wi_lease_store **ret,
+    struct weir_detail *detail);
+
+/* Whether a text is such a URL; NULL is none. */
+bool wi_lease_store_is_dynamodb(const char *text);
+
+/* What a store has cost so far. */
+struct wi_lease_store_cost {
+    uint64_t requests;
+    uint64_t read_milliunits; /* thousandths of DynamoDB's capacity units */
+    uint64_t write_milliunits;
+    uint64_t throttled;
+};
+void wi_lease_store_dynamodb_cost(
+    const struct wi_lease_store *store, struct wi_lease_store_cost *ret);
 
 void wi_lease_store_close(struct wi_lease_store *store);
 

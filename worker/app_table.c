@@ -37,6 +37,26 @@ wi_app_close(struct wi_app *app)
     wi_lease_store_close(app->store);
 }
 
+/* The application is named by the URL of its table. */
+static enum weir_error
+open_dynamodb(
+    const struct weir_env *env, const char *url, struct wi_app *ret, struct weir_detail *detail)
+{
+    const struct wi_lease_store_dynamodb_options options = {.url = url};
+    struct wi_app app = {.env = env};
+    enum weir_error error = wi_lease_store_open_dynamodb(env, &options, &app.store, detail);
+
+    if (error == WEIR_OK) {
+        error = wi_app_read(&app, detail);
+    }
+    if (error == WEIR_OK) {
+        *ret = app;
+    } else {
+        wi_app_close(&app);
+    }
+    return error;
+}
+
 enum weir_error
 wi_app_open(
     const struct weir_env *env,
@@ -56,6 +76,9 @@ wi_app_open(
     struct wi_app app = {.env = env};
     enum weir_error error = WEIR_EINVAL;
 
+    if (env != NULL && wi_lease_store_is_dynamodb(application)) {
+        return open_dynamodb(env, application, ret, detail);
+    }
     if (env == NULL || data_directory == NULL || weir_name_check(wi_str(application)) != WEIR_OK) {
         return wi_detail(
             detail,

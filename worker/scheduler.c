@@ -239,7 +239,7 @@ wi_schedule(
     size_t j = 0;
 
     WEIR_ASSERT(input->owner[0] != '\0');
-    plan.stop_all = input->draining && !others_can_take_over(input);
+    plan.stop_all = input->draining && (table->leader.passive || !others_can_take_over(input));
     while (i < table->lease_count || j < input->running_count) {
         int order = compare_next(input, i, j);
         if (order < 0) {

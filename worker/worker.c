@@ -75,7 +75,10 @@ copy_options(struct weir_worker *worker, const struct weir_worker_options *optio
     if (error == WEIR_OK) {
         error = copy_string(worker, 1, &copy->application);
     }
-    return error == WEIR_OK ? copy_string(worker, 2, &copy->stream) : error;
+    if (error == WEIR_OK) {
+        error = copy_string(worker, 2, &copy->stream);
+    }
+    return error == WEIR_OK && copy->table != NULL ? copy_string(worker, 3, &copy->table) : error;
 }
 
 static enum weir_error
@@ -101,17 +104,34 @@ lock_patience_ms(const struct weir_worker_options *options)
     return patience_ms > 2000 ? 2000 : patience_ms;
 }
 
-static enum weir_error
-open_table(struct weir_worker *worker, struct weir_detail *detail)
+static bool
+is_set(const char *text)
 {
-    const struct wi_lease_store_lmdb_options options = {
+    return text != NULL && text[0] != '\0';
+}
+
+/* Where the options say that it is. */
+static enum weir_error
+open_store(struct weir_worker *worker, struct weir_detail *detail)
+{
+    const struct wi_lease_store_dynamodb_options dynamodb = {.url = worker->options.table};
+    const struct wi_lease_store_lmdb_options lmdb = {
         .data_directory = worker->options.data_directory,
         .application = worker->options.application,
         .lock_patience_ms = lock_patience_ms(&worker->options)};
+
+    return is_set(worker->options.table)
+               ? wi_lease_store_open_dynamodb(worker->env, &dynamodb, &worker->store, detail)
+               : wi_lease_store_open_lmdb(worker->env, &lmdb, &worker->store, detail);
+}
+
+static enum weir_error
+open_table(struct weir_worker *worker, struct weir_detail *detail)
+{
     struct wi_application wish = {
         .lease_duration_ms = worker->options.lease_duration_ms,
         .initial_position = worker->options.initial_position};
-    enum weir_error error = wi_lease_store_open_lmdb(worker->env, &options, &worker->store, detail);
+    enum weir_error error = open_store(worker, detail);
 
     if (error != WEIR_OK) {
         return error;

@@ -22,6 +22,7 @@
 #define MINUTE         INT64_C(60000)
 #define HOUR           (60 * MINUTE)
 #define PATH_MAX_BYTES 4096
+#define TABLE_URL_MAX  1024
 #define STREAM_URL_MAX 2048
 
 static const struct wi_config_property properties[] = {
@@ -193,6 +194,14 @@ static const struct wi_config_property properties[] = {
      "true",
      NULL,
      "SIGTERM and SIGINT drain the worker, a second one aborts it."},
+    {"table",
+     WI_CONFIG_STRING,
+     OPTION(table),
+     0,
+     TABLE_URL_MAX,
+     NULL,
+     NULL,
+     "Where the lease table is: `dynamodb:TABLE?region=R`; if it is not set, the data directory."},
 };
 
 static const struct wi_config_table table = {properties, WI_ARRAY_LENGTH(properties)};

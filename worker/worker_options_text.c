@@ -10,8 +10,8 @@ static const char help[] =
     "      Name of the application, and so of its lease table; required.\n"
     "      text: text of 1 to 128 bytes; default: required\n"
     "  stream\n"
-    "      Stream to read, `weir:NAME` or `NAME`; required.\n"
-    "      text: text of 1 to 144 bytes; default: required\n"
+    "      Stream to read, `weir:NAME`, `NAME` or `kinesis:NAME?region=R`; required.\n"
+    "      text: text of 1 to 2048 bytes; default: required\n"
     "  worker_id\n"
     "      Label of this worker in logs and descriptions; HOST-PID if it is not set.\n"
     "      text: text of 0 to 128 bytes; default: none\n"
@@ -67,7 +67,11 @@ static const char help[] =
     "      boolean: true or false; default: true\n"
     "  handle_signals\n"
     "      SIGTERM and SIGINT drain the worker, a second one aborts it.\n"
-    "      boolean: true or false; default: true\n";
+    "      boolean: true or false; default: true\n"
+    "  table\n"
+    "      Where the lease table is: `dynamodb:TABLE?region=R`; if it is not set, the data "
+    "directory.\n"
+    "      text: text of 0 to 1024 bytes; default: none\n";
 
 static const char markdown[] =
     "| property | type | default | allowed | meaning |\n"
@@ -76,8 +80,8 @@ static const char markdown[] =
     "lease tables. |\n"
     "| `application` | text | required | text of 1 to 128 bytes | Name of the application, and so "
     "of its lease table; required. |\n"
-    "| `stream` | text | required | text of 1 to 144 bytes | Stream to read, `weir:NAME` or "
-    "`NAME`; required. |\n"
+    "| `stream` | text | required | text of 1 to 2048 bytes | Stream to read, `weir:NAME`, `NAME` "
+    "or `kinesis:NAME?region=R`; required. |\n"
     "| `worker_id` | text | none | text of 0 to 128 bytes | Label of this worker in logs and "
     "descriptions; HOST-PID if it is not set. |\n"
     "| `initial_position` | position | TRIM_HORIZON | TRIM_HORIZON, LATEST, AT_TIMESTAMP:time, "
@@ -113,7 +117,9 @@ static const char markdown[] =
     "| `evict_stopped_writers` | boolean | true | true or false | End a stopped process that "
     "blocks the lease table for longer than the lease duration. |\n"
     "| `handle_signals` | boolean | true | true or false | SIGTERM and SIGINT drain the worker, a "
-    "second one aborts it. |\n";
+    "second one aborts it. |\n"
+    "| `table` | text | none | text of 0 to 1024 bytes | Where the lease table is: "
+    "`dynamodb:TABLE?region=R`; if it is not set, the data directory. |\n";
 
 const char *
 weir_worker_options_help(void)

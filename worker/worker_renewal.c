@@ -156,8 +156,11 @@ wi_worker_evict_stopped_writer(struct weir_worker *worker)
     int64_t duration_ms = worker->application.lease_duration_ms;
     int32_t pid = 0;
 
-    if (!worker->options.evict_stopped_writers || store->ops->stopped_writer == NULL ||
-        wi_mono_before(now, worker->next_look)) {
+    if (!worker->options.evict_stopped_writers || store->ops->stopped_writer == NULL) {
+        worker->next_look = WI_MONO_NEVER;
+        return;
+    }
+    if (wi_mono_before(now, worker->next_look)) {
         return;
     }
     worker->next_look = wi_mono_add_ms(now, duration_ms / LOOKS_PER_DURATION);

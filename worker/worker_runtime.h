@@ -6,6 +6,7 @@
  *   worker.c              public API: options, new, run, stop, metrics
  *   worker_runtime.c      the loop: joining, timers, draining, leaving
  *   worker_table.c        reads of the table; consumers started and stopped by it
+ *   worker_claim.c        the first write to a lease, where the table needs one
  *   worker_renewal.c      renewals, automatic checkpoints
  *   worker_coordinator.c  drives the coordinator engine
  *   worker_watch.c        threads and descriptors that say "look again": wake words, pidfds
@@ -92,6 +93,21 @@ struct wi_release_job {
     size_t count;
 };
 
+/* Leases that the table calls this worker's, on the way to their first write. */
+struct wi_claim_job {
+    struct wi_job job;
+    struct weir_worker *worker;
+    char owner[WEIR_OWNER_SIZE];
+    struct wi_lease *leases; /* copies */
+    enum weir_error *results;
+    size_t count;
+    struct weir_mono sent;
+    enum weir_error error;
+};
+
+/* Leases claimed in one call, at most; the next read of the table finds the rest. */
+#define WI_CLAIMS_MAX 256U
+
 /* Leases given back in one write, at most; the next read of the table finds the rest. */
 #define WI_GIVE_BACK_MAX 256U
 
@@ -111,7 +127,7 @@ struct wi_watched {
 struct weir_worker {
     const struct weir_env *env;
     struct weir_worker_options options; /* strings point to copies */
-    char *strings[4];
+    char *strings[5];
     char worker_id[WEIR_NAME_SIZE];
     struct weir_stream *stream;
     struct wi_lease_store *store;
@@ -178,6 +194,7 @@ struct weir_worker {
     struct wi_renew_job renew_job;
     struct wi_flush_job flush_job;
     struct wi_release_job release_job;
+    struct wi_claim_job claim_job;
     struct wi_member_job member_job;
 
     struct wi_counter leases_acquired;
@@ -203,6 +220,15 @@ void wi_worker_reap(struct weir_worker *worker);
 void wi_worker_stop_all(struct weir_worker *worker);
 bool wi_worker_owns_nothing(const struct weir_worker *worker);
 void wi_worker_table_free(struct weir_worker *worker);
+
+/* A runner for a lease that is this worker's since `verified`. */
+void wi_worker_start_lease(
+    struct weir_worker *worker, const struct wi_lease *lease, struct weir_mono verified);
+
+/* worker_claim.c */
+void wi_worker_claim(struct weir_worker *worker, const struct wi_lease *lease);
+void wi_worker_submit_claims(struct weir_worker *worker);
+void wi_worker_claim_free(struct weir_worker *worker);
 
 /* worker_renewal.c */
 void wi_worker_renew(struct weir_worker *worker);

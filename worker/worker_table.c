@@ -53,11 +53,12 @@ insert_runner(struct weir_worker *worker, struct wi_runner *runner)
     return WEIR_OK;
 }
 
-static void
-start_runner(struct weir_worker *worker, const struct wi_lease *lease)
+void
+wi_worker_start_lease(
+    struct weir_worker *worker, const struct wi_lease *lease, struct weir_mono verified)
 {
     struct wi_runner *runner = NULL;
-    enum weir_error error = wi_runner_new(&worker->shared, lease, worker->table_started, &runner);
+    enum weir_error error = wi_runner_new(&worker->shared, lease, verified, &runner);
 
     if (error == WEIR_OK) {
         error = insert_runner(worker, runner);
@@ -179,7 +180,11 @@ start_or_give_back(struct weir_worker *worker, const struct wi_lease *lease)
 
     switch (wi_past_leases_judge(&worker->past, lease)) {
     case WI_PAST_NEW:
-        start_runner(worker, lease);
+        if (worker->store->ops->claim != NULL) {
+            wi_worker_claim(worker, lease);
+        } else {
+            wi_worker_start_lease(worker, lease, worker->table_started);
+        }
         break;
     case WI_PAST_OVER:
         give_back(worker, lease, &handed_through);
@@ -278,6 +283,7 @@ apply_table(struct weir_worker *worker)
         }
     }
     submit_give_backs(worker);
+    wi_worker_submit_claims(worker);
     wi_past_leases_forget(&worker->past, &worker->table);
 out:
     wi_free(worker->env, running);
@@ -467,6 +473,7 @@ wi_worker_table_free(struct weir_worker *worker)
     worker->runner_count = 0;
     wi_free(worker->env, worker->runners);
     wi_past_leases_free(&worker->past);
+    wi_worker_claim_free(worker);
     wi_free(worker->env, worker->release_job.leases);
     wi_free(worker->env, worker->release_job.items);
     wi_free(worker->env, worker->release_job.results);

@@ -263,7 +263,7 @@ wi_worker_watch_update(struct weir_worker *worker)
     for (size_t i = 0; i < worker->table.worker_count; i++) {
         const struct wi_worker *row = &worker->table.workers[i];
 
-        if (row->state == WI_OWNER_ALIVE && matters(worker, row->owner) &&
+        if (row->state == WI_OWNER_ALIVE && !row->elsewhere && matters(worker, row->owner) &&
             find_watched(worker, row->owner) == SIZE_MAX) {
             watch(worker, row);
         }

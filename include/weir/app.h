@@ -64,6 +64,11 @@ WEIR_API WEIR_MUST_CHECK enum weir_error weir_app_list(
     void *context,
     struct weir_detail *detail);
 
+/**
+ * An application is named by its name in a data directory, or by the URL of its lease table
+ * (`dynamodb:TABLE?region=R`); then the data directory says only where an embedded stream is.
+ */
+
 /** One consistent picture of an application. WEIR_ENOTFOUND if there is none of that name. */
 WEIR_API WEIR_MUST_CHECK enum weir_error weir_app_describe(
     const struct weir_env *env,

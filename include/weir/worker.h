@@ -53,6 +53,8 @@ struct weir_worker_options {
                                      for longer than the lease duration; default true */
     bool handle_signals;        /**< SIGTERM, SIGINT drain, a second one aborts, a third
                                      one ends the process; default true */
+    const char *table;          /**< where the lease table is: `dynamodb:TABLE?region=R`, see
+                                     docs/lease-table-dynamodb.md; default: the data directory */
 };
 
 #define WEIR_WORKER_OPTIONS_INIT                                                                   \
@@ -77,7 +79,8 @@ struct weir_worker_options {
      10000,                                                                                        \
      false,                                                                                        \
      true,                                                                                         \
-     true}
+     true,                                                                                         \
+     NULL}
 
 /**
  * Set one option by its name, as on a command line ("lease_duration_ms", "10s").

@@ -1,6 +1,7 @@
 #include "tests/contract/lease/lease_fixture.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -13,21 +14,61 @@
 
 static enum lease_backend current_backend; /* of the group that runs */
 
+bool
+lease_fixture_has(const struct lease_fixture *fixture, enum lease_capability capability)
+{
+    return !(fixture->backend == LEASE_DYNAMODB && capability == LEASE_SESSIONS);
+}
+
+static enum weir_error
+open_store(
+    struct lease_fixture *fixture,
+    enum lease_backend backend,
+    struct wi_lease_store **ret,
+    struct weir_detail *detail)
+{
+    const struct wi_lease_store_lmdb_options lmdb = {
+        .data_directory = fixture->dir.path, .application = "app", .lock_patience_ms = 2000};
+    const struct wi_lease_store_dynamodb_options dynamodb = {.url = fixture->url};
+
+    switch (backend) {
+    case LEASE_MEMORY:
+        return wi_lease_store_open_memory(&fixture->env.env, ret);
+    case LEASE_LMDB:
+        return wi_lease_store_open_lmdb(&fixture->env.env, &lmdb, ret, detail);
+    case LEASE_DYNAMODB:
+        return wi_lease_store_open_dynamodb(&fixture->env.env, &dynamodb, ret, detail);
+    }
+    return WEIR_EINVAL;
+}
+
 struct wi_lease_store *
 lease_fixture_new_store(struct lease_fixture *fixture, enum lease_backend backend)
 {
-    struct wi_lease_store_lmdb_options options = {
-        .data_directory = fixture->dir.path, .application = "app", .lock_patience_ms = 2000};
     struct wi_lease_store *store = NULL;
     struct weir_detail detail = {""};
-    enum weir_error error =
-        backend == LEASE_MEMORY
-            ? wi_lease_store_open_memory(&fixture->env.env, &store)
-            : wi_lease_store_open_lmdb(&fixture->env.env, &options, &store, &detail);
+    enum weir_error error = open_store(fixture, backend, &store, &detail);
 
     assert_string_equal(detail.text, "");
     assert_int_equal(error, WEIR_OK);
     return store;
+}
+
+/* A table of its own for each test. */
+static void
+name_table(struct lease_fixture *fixture)
+{
+    static unsigned number;
+
+    if (fixture->backend == LEASE_DYNAMODB) {
+        (void)snprintf(
+            fixture->url,
+            sizeof fixture->url,
+            "dynamodb:contract-%d-%u?region=us-east-1&endpoint=%s&create=if-missing",
+            (int)getpid(),
+            number++,
+            getenv("WEIR_TEST_DYNAMODB"));
+    }
 }
 
 int
@@ -39,6 +80,7 @@ lease_fixture_open(void **state)
     test_env_init(&fixture->env);
     test_dir_make(&fixture->dir);
     fixture->backend = current_backend;
+    name_table(fixture);
     fixture->store = lease_fixture_new_store(fixture, current_backend);
     fixture->second = current_backend == LEASE_MEMORY
                           ? fixture->store
@@ -71,6 +113,11 @@ lease_fixture_run(const char *name, const struct CMUnitTest *tests, size_t count
 {
     int failures;
 
+    if (getenv("WEIR_TEST_DYNAMODB") != NULL) {
+        current_backend = LEASE_DYNAMODB;
+        print_message("backend: DynamoDB\n");
+        return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+    }
     current_backend = LEASE_MEMORY;
     print_message("backend: memory\n");
     failures = _cmocka_run_group_tests(name, tests, count, NULL, NULL);
@@ -269,7 +316,7 @@ lease_fixture_process(struct lease_fixture *fixture, const char *name, char *ret
 {
     struct wi_process process = {.boot_id = "00000000", .pid = 1, .start_ticks = 1};
 
-    if (fixture->backend == LEASE_LMDB) {
+    if (fixture->backend != LEASE_MEMORY) {
         process = start_process(&fixture->child);
     }
     (void)wi_owner_format(wi_str(name), &process, 7, ret_owner);

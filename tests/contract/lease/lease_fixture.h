@@ -1,7 +1,8 @@
-/* A lease store of either backend, and short forms of what the contract's tests do with it. */
+/* A lease store of any backend, and short forms of what the contract's tests do with it. */
 #ifndef WI_TESTS_CONTRACT_LEASE_LEASE_FIXTURE_H
 #define WI_TESTS_CONTRACT_LEASE_LEASE_FIXTURE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -13,7 +14,13 @@
 
 enum lease_backend {
     LEASE_MEMORY,
-    LEASE_LMDB
+    LEASE_LMDB,
+    LEASE_DYNAMODB /* alone, if WEIR_TEST_DYNAMODB is the endpoint of a server */
+};
+
+/* What not every backend can do: docs/lease-table.md, section 6, says why. */
+enum lease_capability {
+    LEASE_SESSIONS /* one heartbeat speaks for all leases of a worker, and one fence takes them */
 };
 
 #define FIXTURE_D_MS 10000
@@ -22,6 +29,7 @@ struct lease_fixture {
     enum lease_backend backend;
     struct test_env env;
     struct test_dir dir; /* LMDB */
+    char url[256];       /* DynamoDB */
     struct wi_lease_store *store;
     struct wi_lease_store *second; /* another handle on the same table; memory has only one */
     pid_t child;                   /* of lease_fixture_process(); 0: none */
@@ -38,6 +46,9 @@ int lease_fixture_close(void **state);
 int lease_fixture_run(const char *name, const struct CMUnitTest *tests, size_t count);
 /* Once, on LMDB. */
 int lease_fixture_run_lmdb(const char *name, const struct CMUnitTest *tests, size_t count);
+
+/* False: the backend does without, and the test leaves that part out. */
+bool lease_fixture_has(const struct lease_fixture *fixture, enum lease_capability capability);
 
 /* A store on a table of its own, without sessions or rows. */
 struct wi_lease_store *lease_fixture_new_store(struct lease_fixture *fixture, enum lease_backend);

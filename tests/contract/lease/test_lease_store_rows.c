@@ -1,4 +1,4 @@
-/* The lease table's contract: rows, application, hints, reset. Both backends. */
+/* The lease table's contract: rows, application, hints, reset. Every backend. */
 #include <string.h>
 
 #include "core/str.h"

@@ -263,7 +263,7 @@ static void
 keeps_every_member_of_a_session(void **state)
 {
     struct wi_session session = {
-        {"w1", 3, 4, 5, true, WI_OWNER_ALIVE}, .fenced = true, .drain_requested = true};
+        {"w1", 3, 4, 5, true, WI_OWNER_ALIVE, false}, .fenced = true, .drain_requested = true};
     struct wi_session found;
     struct wi_row_bytes bytes;
     struct wi_row row;

@@ -52,6 +52,7 @@ has_the_same_defaults_as_the_initializer(void **state)
     assert_int_equal(from_table.strict, from_macro.strict);
     assert_int_equal(from_table.evict_stopped_writers, from_macro.evict_stopped_writers);
     assert_int_equal(from_table.handle_signals, from_macro.handle_signals);
+    assert_ptr_equal(from_table.table, from_macro.table);
 }
 
 static void

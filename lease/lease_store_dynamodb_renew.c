@@ -1,0 +1,267 @@
+/* Renewals: one write for each lease, all side by side; now and then the worker's own row. */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
+
+#include "aws/dynamodb_api.h"
+#include "aws/dynamodb_item.h"
+#include "core/mono.h"
+#include "lease/lease.h"
+#include "lease/lease_row_dynamodb.h"
+#include "lease/lease_rules.h"
+#include "lease/lease_store.h"
+#include "lease/lease_store_dynamodb.h"
+#include "lease/lease_watch_dynamodb.h"
+
+#define MS_PER_S 1000
+/* Attempts within a quarter of the lease duration, after which the next renewal comes. */
+#define RENEW_ATTEMPTS        2U
+#define RENEWALS_PER_DURATION 4
+
+struct renewal {
+    struct wi_dynamodb_store *store;
+    const char *owner;
+    const struct wi_held_lease *held;
+    size_t count;
+    enum weir_error *results;
+    struct wi_dynamodb_request *requests; /* of the leases, then worker row, then leader lock */
+    int64_t attempt_ms;
+    struct weir_position initial;
+};
+
+static void
+limit_time(struct renewal *renewal, struct wi_dynamodb_request *request)
+{
+    request->call.attempt_timeout_ms = renewal->attempt_ms;
+    request->call.attempts_max = RENEW_ATTEMPTS;
+}
+
+static void
+build_lease(
+    struct renewal *renewal, size_t index, struct wi_dynamodb_request *request, bool with_wish)
+{
+    const struct wi_held_lease *held = &renewal->held[index];
+    struct wi_dynamodb_write write;
+
+    wi_dynamodb_write_init(&write, renewal->store->env, false);
+    wi_dynamodb_lease_renewal(&write, renewal->owner, held->epoch, with_wish);
+    wi_dynamodb_build_update(request, &renewal->store->leases, held->lease_key, &write, false);
+    wi_dynamodb_write_free(&write);
+    limit_time(renewal, request);
+}
+
+/* The worker's row is due: always without leases, for nothing else says then that it lives. */
+static bool
+is_report_due(struct wi_dynamodb_store *store, const char *owner, size_t lease_count)
+{
+    struct weir_mono now = wi_dynamodb_now(store);
+    int64_t duration_ms = store->application.lease_duration_ms;
+    int64_t period_ms = duration_ms < WI_DYNAMODB_REPORT_MS ? duration_ms : WI_DYNAMODB_REPORT_MS;
+
+    return lease_count == 0 || strcmp(store->owner, owner) != 0 ||
+           !wi_mono_before(now, wi_mono_add_ms(store->reported, period_ms));
+}
+
+static bool
+build_report(struct renewal *renewal, struct wi_dynamodb_request *request)
+{
+    struct wi_dynamodb_store *store = renewal->store;
+    struct wi_worker self = {.protocol_version = 1};
+    struct wi_dynamodb_write write;
+    bool is_due = false;
+    bool is_self = false;
+
+    pthread_mutex_lock(&store->mutex);
+    is_due = is_report_due(store, renewal->owner, renewal->count);
+    is_self = strcmp(store->owner, renewal->owner) == 0;
+    self = is_self ? store->self : self;
+    pthread_mutex_unlock(&store->mutex);
+    if (!is_due) {
+        return false;
+    }
+    wi_dynamodb_write_init(&write, store->env, false);
+    if (is_self) {
+        wi_dynamodb_worker_report(
+            &write, &self, store->host, wi_dynamodb_wall_ms(store) / MS_PER_S, false);
+    } else {
+        wi_dynamodb_worker_heartbeat(&write, wi_dynamodb_wall_ms(store) / MS_PER_S);
+    }
+    wi_dynamodb_worker_require_present(&write);
+    wi_dynamodb_build_update(request, &store->workers, renewal->owner, &write, true);
+    wi_dynamodb_write_free(&write);
+    limit_time(renewal, request);
+    return true;
+}
+
+/* What became of the worker's row. */
+static enum weir_error
+note_report(
+    struct renewal *renewal,
+    const struct wi_dynamodb_request *request,
+    struct weir_mono sent,
+    struct wi_renew_answer *answer)
+{
+    struct wi_dynamodb_store *store = renewal->store;
+    struct wi_dynamodb_worker worker;
+
+    if (request->error == WEIR_ECONFLICT) {
+        return WEIR_ESESSIONLOST; /* somebody removed the row: this process was taken for dead */
+    }
+    if (request->error != WEIR_OK) {
+        return request->error;
+    }
+    pthread_mutex_lock(&store->mutex);
+    if (strcmp(store->owner, renewal->owner) == 0) {
+        store->reported = sent;
+    }
+    pthread_mutex_unlock(&store->mutex);
+    if (wi_dynamodb_worker_read(request->item, store->workers.key, &worker) == WEIR_OK) {
+        answer->drain_requested = worker.drain_requested;
+    }
+    return WEIR_OK;
+}
+
+/* A refused renewal, by the row as DynamoDB sent it along: R10's one read. WEIR_OK: it is still
+ * this worker's, but there is a wish, and so it has to be renewed in another way. */
+static enum weir_error
+judge_refusal(struct renewal *renewal, size_t index, const struct wi_dynamodb_request *request)
+{
+    const struct wi_held_lease *held = &renewal->held[index];
+    struct wi_dynamodb_lease row;
+    enum weir_error error = WEIR_OK;
+
+    if (request->item == NULL) {
+        error = wi_dynamodb_get_lease(renewal->store, held->lease_key, &row);
+    } else {
+        error = wi_dynamodb_lease_read(request->item, &renewal->initial, &row);
+    }
+    if (error == WEIR_ENOTFOUND || (error == WEIR_OK && !row.is_ours)) {
+        return WEIR_ELEASELOST;
+    }
+    return error == WEIR_OK ? wi_lease_check_renewal(&row.lease, renewal->owner, held->epoch)
+                            : error;
+}
+
+static void
+renew_with_wish(struct renewal *renewal, size_t index, struct wi_dynamodb_request *request)
+{
+    build_lease(renewal, index, request, true);
+    wi_dynamodb_perform(&renewal->store->dynamodb, request, 1);
+    renewal->results[index] = request->error == WEIR_ECONFLICT ? WEIR_ELEASELOST : request->error;
+}
+
+/* True if a wish was seen. */
+static bool
+note_leases(struct renewal *renewal)
+{
+    bool wished = false;
+
+    for (size_t i = 0; i < renewal->count; i++) {
+        struct wi_dynamodb_request *request = &renewal->requests[i];
+
+        renewal->results[i] = request->error;
+        if (request->error == WEIR_ECONFLICT) {
+            renewal->results[i] = judge_refusal(renewal, i, request);
+            if (renewal->results[i] == WEIR_OK) {
+                renew_with_wish(renewal, i, request);
+                wished = true;
+            }
+        }
+    }
+    return wished;
+}
+
+/* Without a single answer nobody knows anything: then the session's deadline must not move. */
+static enum weir_error
+overall(const struct renewal *renewal)
+{
+    enum weir_error error = WEIR_OK;
+
+    for (size_t i = 0; i < renewal->count; i++) {
+        if (renewal->results[i] == WEIR_OK || renewal->results[i] == WEIR_ELEASELOST) {
+            return WEIR_OK;
+        }
+        error = renewal->results[i];
+    }
+    return error;
+}
+
+static enum weir_error
+run(struct renewal *renewal, struct wi_renew_answer *answer)
+{
+    struct wi_dynamodb_store *store = renewal->store;
+    size_t report = renewal->count;
+    size_t total = renewal->count;
+    struct weir_mono sent = wi_dynamodb_now(store);
+    enum weir_error error = WEIR_OK;
+    bool has_report = false;
+    bool has_lock = false;
+
+    for (size_t i = 0; i < renewal->count; i++) {
+        build_lease(renewal, i, &renewal->requests[i], false);
+    }
+    has_report = build_report(renewal, &renewal->requests[total]);
+    total += has_report ? 1 : 0;
+    has_lock = wi_dynamodb_build_heartbeat(store, renewal->owner, &renewal->requests[total]);
+    if (has_lock) {
+        limit_time(renewal, &renewal->requests[total]);
+        total++;
+    }
+    wi_dynamodb_perform(&store->dynamodb, renewal->requests, total);
+    if (has_lock) {
+        wi_dynamodb_note_heartbeat(store, &renewal->requests[total - 1], sent);
+    }
+    if (has_report) {
+        error = note_report(renewal, &renewal->requests[report], sent, answer);
+    }
+    if (error == WEIR_ESESSIONLOST) {
+        return error;
+    }
+    if (note_leases(renewal)) {
+        wi_dynamodb_raise_hint(store);
+    }
+    return renewal->count == 0 ? error : overall(renewal);
+}
+
+static int64_t
+attempt_ms(int64_t lease_duration_ms)
+{
+    int64_t attempt = lease_duration_ms / RENEWALS_PER_DURATION / (int64_t)RENEW_ATTEMPTS;
+
+    return attempt > 1 ? attempt : 1;
+}
+
+enum weir_error
+wi_dynamodb_renew(
+    void *context,
+    const char *owner,
+    const struct wi_held_lease *held,
+    size_t count,
+    enum weir_error *ret_results,
+    struct wi_renew_answer *ret_answer)
+{
+    struct wi_dynamodb_store *store = context;
+    struct renewal renewal = {
+        .store = store,
+        .owner = owner,
+        .held = held,
+        .count = count,
+        .results = ret_results,
+        .requests = wi_dynamodb_requests_new(store, count + 2),
+        .attempt_ms = attempt_ms(wi_dynamodb_lease_duration_ms(store)),
+        .initial = wi_dynamodb_initial(store)};
+    struct wi_renew_answer answer = {.drain_requested = false};
+    enum weir_error error = renewal.requests == NULL ? WEIR_ENOMEM : run(&renewal, &answer);
+
+    wi_dynamodb_requests_free(store, renewal.requests, count + 2);
+    if (error == WEIR_OK) {
+        *ret_answer = answer;
+    }
+    return error;
+}

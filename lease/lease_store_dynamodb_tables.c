@@ -1,0 +1,387 @@
+/* Which tables an application has, and making them. */
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
+
+#include "aws/dynamodb_api.h"
+#include "aws/dynamodb_item.h"
+#include "core/detail.h"
+#include "core/mono.h"
+#include "lease/lease_row_dynamodb.h"
+#include "lease/lease_store_dynamodb.h"
+
+/* Java KCL 3.0 to 3.4 keep what is no lease in tables of their own. */
+#define STATES_SUFFIX  "-CoordinatorState"
+#define STATES_KEY     "key"
+#define WORKERS_SUFFIX "-WorkerMetricStats"
+#define WORKERS_KEY    "wid"
+#define MIGRATED       "TABLE_MIGRATION_STATUS_COMPLETE"
+#define MIGRATING      "TABLE_MIGRATION_STATUS_PENDING"
+/* How long a new table or index may take. An index on a table with rows takes minutes. */
+#define TABLE_WAIT_MS INT64_C(60000)
+#define INDEX_WAIT_MS INT64_C(600000)
+#define LOOK_MS       INT64_C(1000)
+#define LOOK_FIRST_MS INT64_C(50)
+
+static const struct wi_dynamodb_index owner_index = {
+    WI_DYNAMODB_OWNER_INDEX, WI_DYNAMODB_LEASE_OWNER};
+
+/* The request's own words are better than the code's. */
+static enum weir_error
+fail(
+    const struct wi_dynamodb_request *request,
+    enum weir_error error,
+    const char *table,
+    struct weir_detail *detail)
+{
+    const char *why = request->call.detail.text;
+
+    return wi_detail(
+        detail,
+        error,
+        "DynamoDB table %s: %s",
+        table,
+        why[0] != '\0' ? why : weir_error_text(error));
+}
+
+/* WEIR_ENOTFOUND without a detail if there is no such table. */
+static enum weir_error
+describe(
+    struct wi_dynamodb_store *store,
+    const struct wi_dynamodb_table *table,
+    struct wi_dynamodb_description *ret,
+    struct weir_detail *detail)
+{
+    struct wi_dynamodb_request request;
+    enum weir_error error = WEIR_OK;
+
+    wi_dynamodb_request_init(&request, store->env);
+    wi_dynamodb_build_describe(&request, table);
+    wi_dynamodb_perform(&store->dynamodb, &request, 1);
+    error = request.error;
+    if (error == WEIR_OK) {
+        error = wi_dynamodb_read_description(request.answer, owner_index.name, ret);
+    }
+    if (error != WEIR_OK && error != WEIR_ENOTFOUND) {
+        error = fail(&request, error, table->name, detail);
+    }
+    wi_dynamodb_request_free(&request);
+    return error;
+}
+
+static enum weir_error
+request_table(
+    struct wi_dynamodb_store *store,
+    const struct wi_dynamodb_table *table,
+    bool adds_index,
+    struct weir_detail *detail)
+{
+    struct wi_dynamodb_request request;
+    enum weir_error error = WEIR_OK;
+
+    wi_dynamodb_request_init(&request, store->env);
+    if (adds_index) {
+        wi_dynamodb_build_add_index(&request, table, &owner_index);
+    } else {
+        wi_dynamodb_build_create(&request, table, &owner_index);
+    }
+    wi_dynamodb_perform(&store->dynamodb, &request, 1);
+    error = request.error == WEIR_EEXISTS ? WEIR_OK : request.error; /* somebody else does it */
+    if (error != WEIR_OK) {
+        error = fail(&request, error, table->name, detail);
+    }
+    wi_dynamodb_request_free(&request);
+    return error;
+}
+
+static void
+pause(struct wi_dynamodb_store *store, int64_t ms)
+{
+    if (store->http->ops->pause != NULL) {
+        store->http->ops->pause(store->http->http, ms);
+    }
+}
+
+/* Until table and index can be used. */
+static enum weir_error
+wait_until_active(
+    struct wi_dynamodb_store *store,
+    const struct wi_dynamodb_table *table,
+    int64_t timeout_ms,
+    struct weir_detail *detail)
+{
+    struct weir_mono until = wi_mono_add_ms(wi_dynamodb_now(store), timeout_ms);
+    int64_t pause_ms = LOOK_FIRST_MS;
+
+    for (;;) {
+        struct wi_dynamodb_description found = {.is_active = false};
+        enum weir_error error = describe(store, table, &found, detail);
+
+        if (error != WEIR_OK && error != WEIR_ENOTFOUND) {
+            return error;
+        }
+        if (error == WEIR_OK && found.is_active && found.is_index_active) {
+            return WEIR_OK;
+        }
+        if (!wi_mono_before(wi_dynamodb_now(store), until)) {
+            return wi_detail(
+                detail,
+                WEIR_ETIMEOUT,
+                "DynamoDB table %s or its index %s is still not active after %lld s: try again "
+                "later",
+                table->name,
+                owner_index.name,
+                (long long)(timeout_ms / LOOK_MS));
+        }
+        pause(store, pause_ms);
+        pause_ms = pause_ms * 2 < LOOK_MS ? pause_ms * 2 : LOOK_MS;
+    }
+}
+
+static enum weir_error
+check_schema(
+    const struct wi_dynamodb_table *table,
+    const struct wi_dynamodb_description *found,
+    struct weir_detail *detail)
+{
+    if (strcmp(found->hash_key, table->key) == 0 && !found->has_range_key) {
+        return WEIR_OK;
+    }
+    return wi_detail(
+        detail,
+        WEIR_EINVAL,
+        "DynamoDB table %s is no lease table: its key is not `%s` alone; name another table",
+        table->name,
+        table->key);
+}
+
+static enum weir_error
+open_lease_table(struct wi_dynamodb_store *store, bool create, struct weir_detail *detail)
+{
+    const struct wi_dynamodb_table *table = &store->leases;
+    struct wi_dynamodb_description found = {.is_active = false};
+    enum weir_error error = describe(store, table, &found, detail);
+    bool is_new = error == WEIR_ENOTFOUND;
+
+    if (is_new && !create) {
+        return wi_detail(
+            detail,
+            WEIR_ESTATE,
+            "there is no DynamoDB table %s: create it, or say create=if-missing",
+            table->name);
+    }
+    if (is_new) {
+        error = request_table(store, table, false, detail);
+    } else if (error == WEIR_OK) {
+        error = check_schema(table, &found, detail);
+    }
+    if (error == WEIR_OK && !is_new && !found.has_index) {
+        if (!create) {
+            return wi_detail(
+                detail,
+                WEIR_ESTATE,
+                "DynamoDB table %s has no index %s: create it, or say create=if-missing",
+                table->name,
+                owner_index.name);
+        }
+        error = request_table(store, table, true, detail);
+    }
+    if (error == WEIR_OK && (!found.is_active || !found.is_index_active)) {
+        error = wait_until_active(store, table, is_new ? TABLE_WAIT_MS : INDEX_WAIT_MS, detail);
+    }
+    return error;
+}
+
+/* --- layout --------------------------------------------------------------------------------- */
+
+static void
+use_one_table(struct wi_dynamodb_store *store)
+{
+    store->is_single = true;
+    store->states = store->leases;
+    store->workers = store->leases;
+}
+
+static void
+use_three_tables(struct wi_dynamodb_store *store)
+{
+    (void)snprintf(
+        store->state_name, sizeof store->state_name, "%s" STATES_SUFFIX, store->lease_name);
+    (void)snprintf(
+        store->worker_name, sizeof store->worker_name, "%s" WORKERS_SUFFIX, store->lease_name);
+    store->is_single = false;
+    store->states = (struct wi_dynamodb_table){store->state_name, STATES_KEY};
+    store->workers = (struct wi_dynamodb_table){store->worker_name, WORKERS_KEY};
+}
+
+static enum weir_error
+read_table_migration(
+    struct wi_dynamodb_store *store, char *ret, size_t size, struct weir_detail *detail)
+{
+    struct wi_dynamodb_request request;
+    enum weir_error error = WEIR_OK;
+
+    wi_dynamodb_request_init(&request, store->env);
+    wi_dynamodb_build_get(&request, &store->states, WI_DYNAMODB_TABLE_MIGRATION_KEY, true);
+    wi_dynamodb_perform(&store->dynamodb, &request, 1);
+    error = request.error;
+    if (error == WEIR_OK) {
+        wi_dynamodb_table_migration_read(request.item, ret, size);
+    } else {
+        error = fail(&request, error, store->states.name, detail);
+    }
+    wi_dynamodb_request_free(&request);
+    return error;
+}
+
+static enum weir_error
+find_layout(struct wi_dynamodb_store *store, struct weir_detail *detail)
+{
+    struct wi_dynamodb_description found;
+    char migration[64] = "";
+    enum weir_error error = WEIR_OK;
+
+    use_three_tables(store);
+    error = describe(store, &store->states, &found, detail);
+    if (error == WEIR_OK) {
+        error = read_table_migration(store, migration, sizeof migration, detail);
+    } else if (error == WEIR_ENOTFOUND) {
+        use_one_table(store);
+        return WEIR_OK;
+    }
+    if (error != WEIR_OK) {
+        return error;
+    }
+    if (strcmp(migration, MIGRATED) == 0) {
+        use_one_table(store);
+    } else if (strcmp(migration, MIGRATING) == 0) {
+        return wi_detail(
+            detail,
+            WEIR_EUNSUPPORTED,
+            "application %s is being moved from three DynamoDB tables into one by Java KCL: start "
+            "this worker when that is complete",
+            store->lease_name);
+    }
+    return WEIR_OK;
+}
+
+/* --- rules of the fleet --------------------------------------------------------------------- */
+
+static enum weir_error
+create_state(struct wi_dynamodb_store *store)
+{
+    struct wi_dynamodb_request request;
+    struct wi_dynamodb_write write;
+    enum weir_error error = WEIR_OK;
+
+    wi_dynamodb_request_init(&request, store->env);
+    wi_dynamodb_write_init(&write, store->env, true);
+    wi_dynamodb_state_create(&write, store->states.key, "weir", wi_dynamodb_wall_ms(store));
+    wi_dynamodb_build_put(&request, &store->states, &write);
+    wi_dynamodb_perform(&store->dynamodb, &request, 1);
+    error = request.error == WEIR_ECONFLICT ? WEIR_OK : request.error;
+    wi_dynamodb_write_free(&write);
+    wi_dynamodb_request_free(&request);
+    return error;
+}
+
+/* A page is enough to tell: an application has a lease, or none; of many streams, or of one. */
+static enum weir_error
+look_at_leases(struct wi_dynamodb_store *store, bool *ret_any, bool *ret_streams)
+{
+    const struct weir_position initial = {.type = WEIR_AT_TIMESTAMP};
+    struct wi_dynamodb_request request;
+    struct wi_dynamodb_lease row;
+    const cJSON *item = NULL;
+    enum weir_error error = WEIR_OK;
+
+    *ret_any = false;
+    *ret_streams = false;
+    wi_dynamodb_request_init(&request, store->env);
+    wi_dynamodb_build_scan(&request, &store->leases, NULL, 0, 1);
+    wi_dynamodb_perform(&store->dynamodb, &request, 1);
+    error = request.error;
+    cJSON_ArrayForEach(item, request.items)
+    {
+        if (wi_dynamodb_row_kind(item) == WI_DYNAMODB_ROW_LEASE) {
+            *ret_any = true;
+            *ret_streams =
+                *ret_streams ||
+                (wi_dynamodb_lease_read(item, &initial, &row) == WEIR_OK && row.has_stream);
+        }
+    }
+    wi_dynamodb_request_free(&request);
+    return error;
+}
+
+static enum weir_error
+check_mode(struct wi_dynamodb_store *store, struct weir_detail *detail)
+{
+    struct wi_dynamodb_state state;
+    bool any = false;
+    bool streams = false;
+    enum weir_error error = wi_dynamodb_get_state(store, &state);
+
+    if (error == WEIR_OK) {
+        error = look_at_leases(store, &any, &streams);
+    }
+    if (error != WEIR_OK) {
+        return wi_detail(
+            detail,
+            error,
+            "DynamoDB table %s cannot be read: %s",
+            store->lease_name,
+            weir_error_text(error));
+    }
+    if (streams) {
+        return wi_detail(
+            detail,
+            WEIR_EUNSUPPORTED,
+            "application %s reads several streams; a weir worker reads one: use an application "
+            "of its own",
+            store->lease_name);
+    }
+    if (state.mode == WI_DYNAMODB_MODE_2X || (state.mode == WI_DYNAMODB_MODE_NONE && any)) {
+        return wi_detail(
+            detail,
+            WEIR_EUNSUPPORTED,
+            "application %s follows the rules of Java KCL 2.x (%s), whose workers take leases from "
+            "each other: migrate it to 3.x first",
+            store->lease_name,
+            state.client_version[0] != '\0' ? state.client_version : "no row Migration3.0");
+    }
+    if (state.mode == WI_DYNAMODB_MODE_NONE) {
+        error = create_state(store);
+    }
+    store->mode = WI_DYNAMODB_MODE_3X;
+    return error == WEIR_OK ? WEIR_OK
+                            : wi_detail(
+                                  detail,
+                                  error,
+                                  "DynamoDB table %s cannot be written: %s",
+                                  store->states.name,
+                                  weir_error_text(error));
+}
+
+enum weir_error
+wi_dynamodb_open_tables(struct wi_dynamodb_store *store, bool create, struct weir_detail *detail)
+{
+    enum weir_error error = WEIR_OK;
+
+    store->leases = (struct wi_dynamodb_table){store->lease_name, WI_DYNAMODB_LEASE_KEY};
+    error = open_lease_table(store, create, detail);
+    if (error == WEIR_OK) {
+        error = find_layout(store, detail);
+    }
+    if (error == WEIR_OK) {
+        error = check_mode(store, detail);
+    }
+    return error;
+}
