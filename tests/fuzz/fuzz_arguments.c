@@ -49,6 +49,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int count = 1;
 
     if (text == NULL || freopen("/dev/null", "w", stdout) == NULL) { /* for --help */
+        free(text);
         return 0;
     }
     memcpy(text, data, size);

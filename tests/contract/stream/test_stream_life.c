@@ -37,7 +37,7 @@ urls_name_streams(void **state)
     struct weir_stream *stream = NULL;
     (void)state;
     given_stream(86400000);
-    const char *wrong[] = {"kinesis:orders?region=x", "nng+tls://host", "WEIR:orders"};
+    const char *wrong[] = {"redis:orders", "nng+tls://host", "WEIR:orders"};
 
     assert_int_equal(
         weir_stream_open(&f.test.env, f.dir.path, "weir:orders", NULL, &stream, &f.detail),
