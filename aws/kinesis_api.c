@@ -80,7 +80,8 @@ wi_kinesis_describe_summary(
     struct wi_kinesis_api *api, struct wi_kinesis_summary *ret, struct weir_detail *detail)
 {
     struct wi_buffer body;
-    const struct wi_kinesis_request request = {"DescribeStreamSummary", &body, true};
+    const struct wi_kinesis_request request = {
+        .operation = "DescribeStreamSummary", .body = &body, .repeatable = true};
     cJSON *answer = NULL;
     enum weir_error error;
 
@@ -140,7 +141,8 @@ wi_kinesis_get_shard_iterator(
     struct weir_detail *detail)
 {
     struct wi_buffer body;
-    const struct wi_kinesis_request request = {"GetShardIterator", &body, true};
+    const struct wi_kinesis_request request = {
+        .operation = "GetShardIterator", .body = &body, .repeatable = true};
     cJSON *answer = NULL;
     const char *iterator;
     enum weir_error error;
@@ -178,7 +180,12 @@ wi_kinesis_get_records(
     struct weir_detail *detail)
 {
     struct wi_buffer body;
-    const struct wi_kinesis_request request = {"GetRecords", &body, true};
+    const struct wi_kinesis_request request = {
+        .operation = "GetRecords",
+        .body = &body,
+        .repeatable = true,
+        .attempt_timeout_ms = WI_KINESIS_READ_TIMEOUT_MS,
+        .attempts_max = 1};
     enum weir_error error;
 
     WEIR_ASSERT(records_max >= 1 && records_max <= WI_KINESIS_GET_RECORDS_MAX);
@@ -206,7 +213,8 @@ command(
     struct wi_buffer *body,
     struct weir_detail *detail)
 {
-    const struct wi_kinesis_request request = {operation, body, false};
+    const struct wi_kinesis_request request = {
+        .operation = operation, .body = body, .repeatable = false};
     struct wi_buffer answer;
     enum weir_error error;
 

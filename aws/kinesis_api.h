@@ -31,6 +31,9 @@
 /* Of one PutRecords. */
 #define WI_KINESIS_PUT_RECORDS_MAX 500U
 #define WI_KINESIS_PUT_BYTES_MAX   ((size_t)5 * 1024 * 1024)
+/* Of one attempt: megabytes take longer than what a lease can wait for. */
+#define WI_KINESIS_READ_TIMEOUT_MS 15000
+#define WI_KINESIS_PUT_TIMEOUT_MS  15000
 /* Characters of a partition key. */
 #define WI_KINESIS_KEY_CHARACTERS_MAX 256U
 /* Largest record, key included, that any stream takes; a stream may take less. */
@@ -85,6 +88,7 @@ WEIR_MUST_CHECK enum weir_error wi_kinesis_get_shard_iterator(
     struct weir_detail *detail);
 
 /* The answer's text goes to `answer`, whose memory is used again; wi_kinesis_page_read() reads it.
+ * One attempt: the reader knows better than the client when to ask again, and for how much.
  * WEIR_EEXPIRED: get a new iterator. */
 WEIR_MUST_CHECK enum weir_error wi_kinesis_get_records(
     struct wi_kinesis_api *api,

@@ -22,7 +22,9 @@ void wi_kinesis_append_stream(const struct wi_kinesis_api *api, struct wi_buffer
 struct wi_kinesis_request {
     const char *operation;
     const struct wi_buffer *body;
-    bool repeatable; /* doing it twice is doing it once, or is the lesser evil */
+    bool repeatable;            /* doing it twice is doing it once, or is the lesser evil */
+    int64_t attempt_timeout_ms; /* 0: the client's */
+    uint32_t attempts_max;      /* 0: the client's */
 };
 
 /* Send it; the answer's text goes to `answer`, an initialised buffer. */

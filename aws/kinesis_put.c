@@ -100,7 +100,11 @@ wi_kinesis_put_records(
     struct weir_detail *detail)
 {
     struct wi_buffer body;
-    const struct wi_kinesis_request request = {OPERATION, &body, true};
+    const struct wi_kinesis_request request = {
+        .operation = OPERATION,
+        .body = &body,
+        .repeatable = true,
+        .attempt_timeout_ms = WI_KINESIS_PUT_TIMEOUT_MS};
     cJSON *answer = NULL;
     enum weir_error error;
 

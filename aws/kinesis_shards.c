@@ -143,7 +143,8 @@ static enum weir_error
 ask_page(struct wi_kinesis_api *api, struct list *list, struct weir_detail *detail)
 {
     struct wi_buffer body;
-    const struct wi_kinesis_request request = {OPERATION, &body, true};
+    const struct wi_kinesis_request request = {
+        .operation = OPERATION, .body = &body, .repeatable = true};
     cJSON *answer = NULL;
     enum weir_error error;
 

@@ -68,6 +68,7 @@ struct wi_kinesis_reader {
     bool at_end;            /* the page is the last one of a closed shard */
     bool look_for_first;    /* the first record read must be `wanted`, or retention took it */
     size_t text_per_record; /* guess from pages before */
+    size_t records_ask;     /* how many to ask for; fewer after an answer that did not come */
     EVP_MD_CTX *md5;
     struct wi_kinesis_family family; /* filled when an aggregated record comes */
     bool has_family;

@@ -44,6 +44,7 @@ wi_kinesis_reader_new(
     (void)wi_str_copy(reader->shard_id, sizeof reader->shard_id, shard_id);
     reader->next.type = WEIR_SHARD_END; /* nobody asks for that */
     reader->text_per_record = TEXT_PER_RECORD;
+    reader->records_ask = WI_KINESIS_GET_RECORDS_MAX;
     wi_buffer_init(&reader->iterator, env);
     wi_buffer_init(&reader->text, env);
     reader->md5 = EVP_MD_CTX_new();
@@ -275,7 +276,19 @@ records_to_ask(const struct wi_kinesis_reader *reader)
     if (records < 1) {
         return 1;
     }
-    return records < WI_KINESIS_GET_RECORDS_MAX ? records : WI_KINESIS_GET_RECORDS_MAX;
+    return records < reader->records_ask ? records : reader->records_ask;
+}
+
+/* Ask for half as much after an answer that was too late or too large, and for more again after one
+ * that came: a slow network, or a slow server, must not ask for the same page for ever. */
+static void
+learn_how_many(struct wi_kinesis_reader *reader, enum weir_error error)
+{
+    if ((error == WEIR_ETIMEOUT || error == WEIR_ELIMIT) && reader->records_ask > 1) {
+        reader->records_ask /= 2;
+    } else if (error == WEIR_OK && reader->records_ask <= WI_KINESIS_GET_RECORDS_MAX / 2) {
+        reader->records_ask *= 2;
+    }
 }
 
 static enum weir_error
@@ -396,6 +409,7 @@ wi_kinesis_reader_fetch(struct wi_kinesis_reader *reader, struct weir_detail *de
             records_to_ask(reader),
             &reader->text,
             detail);
+        learn_how_many(reader, error);
     }
     if (error == WEIR_OK) {
         error = read_page(reader);

@@ -203,8 +203,6 @@ slows_down_when_it_is_refused(void **state)
     static const struct service_step steps[] = {
         {"GetShardIterator", NULL, 200, ITERATOR("i1")},
         {"GetRecords", NULL, 400, FAILURE("ProvisionedThroughputExceededException")},
-        {"GetRecords", NULL, 400, FAILURE("ProvisionedThroughputExceededException")},
-        {"GetRecords", NULL, 400, FAILURE("ProvisionedThroughputExceededException")},
     };
     struct kinesis_service service;
 

@@ -1,8 +1,15 @@
 /* One test per rule of docs/state-machines-consumer.md, "Shard consumer"; ends of the life are in
  * test_shard_consumer_end.c. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/error.h>
+#include <weir/types.h>
+
 #include "core/position.h"
 #include "tests/support/weir_test.h"
 #include "tests/unit/worker/consumer_fixture.h"
+#include "worker/shard_consumer.h"
 
 static void
 assert_position(struct weir_position actual, struct weir_position expected)
@@ -177,6 +184,37 @@ waits_after_an_empty_fetch_until_it_is_woken_or_polls(void **state)
 }
 
 /* S6 */
+/* S6: a stream that limits reads says when to come back, after records too. */
+static void
+fetches_no_sooner_than_the_stream_wants(void **state)
+{
+    struct wi_consumer consumer;
+    struct wi_consumer_event event = {
+        .type = WI_CONSUMER_FETCHED,
+        .now = at_ms(10),
+        .deadline = at_ms(DEADLINE_MS),
+        .next = after(10),
+        .retry_after_ms = 40};
+    struct wi_consumer_action action;
+
+    (void)state;
+    given_fetching(&consumer, after(10));
+    action = wi_consumer_step(&consumer, &event);
+    assert_int_equal(action.type, WI_CONSUMER_WAIT);
+    assert_int_equal(action.until.ns, at_ms(50).ns);
+    assert_int_equal(step_at(&consumer, WI_CONSUMER_STEP, 50).type, WI_CONSUMER_FETCH);
+
+    event.now = at_ms(60);
+    event.count = 1;
+    event.first = after(11);
+    event.last = after(11);
+    event.next = after(11);
+    assert_int_equal(wi_consumer_step(&consumer, &event).type, WI_CONSUMER_CALL_PROCESS_RECORDS);
+    action = step_at(&consumer, WI_CONSUMER_PROCESSED, 70);
+    assert_int_equal(action.type, WI_CONSUMER_WAIT);
+    assert_int_equal(action.until.ns, at_ms(100).ns);
+}
+
 static void
 looks_again_at_once_when_woken_during_an_empty_fetch(void **state)
 {
@@ -514,6 +552,7 @@ main(void)
         cmocka_unit_test(calls_initialize_again_after_a_back_off),
         cmocka_unit_test(asks_a_processor_to_give_back_what_it_initialized_while_being_stopped),
         cmocka_unit_test(waits_after_an_empty_fetch_until_it_is_woken_or_polls),
+        cmocka_unit_test(fetches_no_sooner_than_the_stream_wants),
         cmocka_unit_test(looks_again_at_once_when_woken_during_an_empty_fetch),
         cmocka_unit_test(goes_on_behind_the_batch_when_it_is_processed),
         cmocka_unit_test(tries_the_same_records_again_as_the_next_attempt),
