@@ -42,6 +42,12 @@ if(TARGET weir_shared)
     configure_file(cmake/weir.pc.in ${PROJECT_BINARY_DIR}/weir.pc @ONLY)
     install(FILES ${PROJECT_BINARY_DIR}/weir.pc
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+    if(TARGET weir_sim_static)
+        add_dependencies(product weir_sim_static)
+        configure_file(cmake/weir-sim.pc.in ${PROJECT_BINARY_DIR}/weir-sim.pc @ONLY)
+        install(FILES ${PROJECT_BINARY_DIR}/weir-sim.pc
+            DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+    endif()
 
     set(WEIR_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/weir)
     configure_package_config_file(

@@ -1,7 +1,8 @@
 /**
  * The deterministic simulator: a fleet of weir workers, a lease table and a stream in virtual time,
  * with every fault that a seed asks for. The engines are those of the product. Link with
- * libweir_sim.a and libweir.a; libweir.so does not contain it.
+ * libweir_sim.a and libweir.a (`pkg-config --libs weir-sim`, or weir::sim of
+ * find_package(weir)); libweir.so does not contain it.
  *
  * The same seed gives the same run, to the byte of its trace, on every machine and build.
  */

@@ -29,10 +29,19 @@ cd "$temporary"
 # libraries_of SOURCE: those that the program uses itself, beside ours.
 libraries_of() { ! grep -q '^#include <lmdb\.h>' "$1" || echo lmdb; }
 
+# uses_simulator SOURCE: it is linked with libweir_sim.a, and so with libweir.a in any case.
+uses_simulator() { grep -q '^#include <weir/sim\.h>' "$1"; }
+
 # build_with_pkg_config PROGRAM SOURCE: shared as PROGRAM, static as PROGRAM-static.
 build_with_pkg_config() {
     local program=$1 source=$2 own
     own=$(libraries_of "$source")
+    if uses_simulator "$source"; then
+        # shellcheck disable=SC2046
+        "${CC:-cc}" -Wall -Wextra -Werror -o "$program" "$source" \
+            $(pkg-config --cflags --libs weir-sim)
+        return
+    fi
     # shellcheck disable=SC2046 # One word for each option.
     "${CC:-cc}" -Wall -Wextra -Werror -o "$program" "$source" \
         $(pkg-config --cflags --libs weir) ${own:+"-l$own"}
@@ -48,6 +57,7 @@ build_with_pkg_config() {
 build_with_cmake() {
     "$cmake" -G Ninja -S "$here/consumer" -B build -DCMAKE_PREFIX_PATH="$prefix" \
         -DCMAKE_C_COMPILER="${CC:-cc}" -DCONSUMER_SOURCE="$1" \
+        -DCONSUMER_SIMULATOR="$(uses_simulator "$1" && echo ON)" \
         -DCONSUMER_LIBRARIES="$(libraries_of "$1")" >cmake.log ||
         { cat cmake.log; fail "find_package"; }
     "$cmake" --build build >cmake.log || { cat cmake.log; fail "a build with find_package"; }

@@ -185,16 +185,18 @@ static void
 prepare(struct power_run *run)
 {
     const char *shim = getenv("WEIR_DISK_SHIM");
-    char path[TEST_DIR_PATH_SIZE];
+    char *path = NULL;
     int fd;
 
     *run = (struct power_run){.seen = calloc(SEEN_MAX, sizeof *run->seen)};
     assert_true(run->seen != NULL && shim != NULL);
     test_dir_make(&run->dir);
-    assert_non_null(realpath(run->dir.path, path));
+    path = realpath(run->dir.path, NULL);
+    assert_non_null(path);
     assert_true(strlen(path) + 8 < sizeof run->data);
     (void)snprintf(run->data, sizeof run->data, "%.1000s/data", path);
     (void)snprintf(run->log, sizeof run->log, "%.1000s/log", path);
+    free(path);
     assert_int_equal(mkdir(run->data, 0700), 0);
     fd = open(run->log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
