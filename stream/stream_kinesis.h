@@ -69,6 +69,7 @@ struct wi_kinesis_reader {
     bool look_for_first;    /* the first record read must be `wanted`, or retention took it */
     size_t text_per_record; /* guess from pages before */
     size_t records_ask;     /* how many to ask for; fewer after an answer that did not come */
+    size_t records_wanted;  /* by the caller, if that is few: no page for a look at one record */
     EVP_MD_CTX *md5;
     struct wi_kinesis_family family; /* filled when an aggregated record comes */
     bool has_family;

@@ -20,6 +20,9 @@
 #include "stream/stream_kinesis.h"
 #include "stream/stream_kinesis_pace.h"
 
+/* Who asks for fewer records than this gets no page of many. */
+#define FEW_RECORDS 100U
+
 /* --- slots --- */
 
 /* Index of the slot of a shard, or of where it belongs. Under the lock. */
@@ -268,6 +271,8 @@ wi_kinesis_get(
         return error;
     }
     wi_kinesis_reader_place(reader, &request->from);
+    reader->records_wanted =
+        request->records_max < FEW_RECORDS ? request->records_max : WEIR_GET_RECORDS_MAX;
     if (!wi_kinesis_reader_has_records(reader) && !reader->at_end) {
         error = fetch(stream, slot, reader);
     }

@@ -45,6 +45,7 @@ wi_kinesis_reader_new(
     reader->next.type = WEIR_SHARD_END; /* nobody asks for that */
     reader->text_per_record = TEXT_PER_RECORD;
     reader->records_ask = WI_KINESIS_GET_RECORDS_MAX;
+    reader->records_wanted = WI_KINESIS_GET_RECORDS_MAX;
     wi_buffer_init(&reader->iterator, env);
     wi_buffer_init(&reader->text, env);
     reader->md5 = EVP_MD_CTX_new();
@@ -271,12 +272,13 @@ records_to_ask(const struct wi_kinesis_reader *reader)
     const size_t left =
         others < WI_KINESIS_PAGES_BYTES_MAX ? WI_KINESIS_PAGES_BYTES_MAX - others : 0;
     const size_t text = left > TEXT_LEAST ? left : TEXT_LEAST;
-    const size_t records = text / (reader->text_per_record + sizeof(struct wi_kinesis_record));
+    size_t records = text / (reader->text_per_record + sizeof(struct wi_kinesis_record));
 
     if (records < 1) {
         return 1;
     }
-    return records < reader->records_ask ? records : reader->records_ask;
+    records = records < reader->records_ask ? records : reader->records_ask;
+    return records < reader->records_wanted ? records : reader->records_wanted;
 }
 
 /* Ask for half as much after an answer that was too late or too large, and for more again after one
