@@ -271,7 +271,8 @@ records_to_ask(const struct wi_kinesis_reader *reader)
     const size_t others = used > own ? used - own : 0;
     const size_t left =
         others < WI_KINESIS_PAGES_BYTES_MAX ? WI_KINESIS_PAGES_BYTES_MAX - others : 0;
-    const size_t text = left > TEXT_LEAST ? left : TEXT_LEAST;
+    const size_t most = left < WI_KINESIS_PAGE_TEXT_MAX ? left : WI_KINESIS_PAGE_TEXT_MAX;
+    const size_t text = most > TEXT_LEAST ? most : TEXT_LEAST;
     size_t records = text / (reader->text_per_record + sizeof(struct wi_kinesis_record));
 
     if (records < 1) {
