@@ -1,4 +1,5 @@
 /* What a leader does to lease rows. Each write is conditional on the row as it was judged. */
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,6 +51,18 @@ wave_length(const struct wi_lease *leases, size_t count)
     return length;
 }
 
+/* A refusal after a lost answer: the row is as the lost attempt made it, and nobody has touched it.
+ */
+static bool
+is_created(const struct wi_dynamodb_request *request, const struct wi_lease *lease)
+{
+    struct wi_dynamodb_lease row;
+
+    return request->error == WEIR_ECONFLICT && request->call.outcome_unknown &&
+           wi_dynamodb_lease_read(request->item, &lease->checkpoint, &row) == WEIR_OK &&
+           row.is_ours && row.lease.counter == 0 && row.lease.epoch == lease->epoch;
+}
+
 static enum weir_error
 put_wave(
     struct wi_dynamodb_store *store,
@@ -71,7 +84,7 @@ put_wave(
     }
     wi_dynamodb_perform(&store->dynamodb, requests, count);
     for (size_t i = 0; i < count; i++) {
-        if (requests[i].error == WEIR_OK) {
+        if (requests[i].error == WEIR_OK || is_created(&requests[i], &leases[i])) {
             ++*created;
         } else if (requests[i].error != WEIR_ECONFLICT && error == WEIR_OK) {
             error = requests[i].error; /* it is not known to exist: what follows must wait */
@@ -248,6 +261,25 @@ assignment_key(void *context, size_t index)
 
 /* The counter that is to stand still is the row's own. Nothing is fenced: the condition is that
  * nobody has written since, and each lease of a silent owner is judged by itself. */
+/* A lease that weir gave to a worker of Java KCL, which has not looked for it yet. */
+static bool
+is_on_its_way_to_java(struct wi_dynamodb_store *store, const struct wi_dynamodb_lease *row)
+{
+    struct wi_dynamodb_worker owner;
+    int64_t age_ms = 0;
+    int64_t duration_ms = 0;
+
+    if (!row->is_ours || row->lease.owner[0] == '\0' || row->lease.revoked ||
+        wi_dynamodb_get_worker(store, row->lease.owner, &owner) != WEIR_OK || owner.is_ours) {
+        return false;
+    }
+    pthread_mutex_lock(&store->mutex);
+    age_ms = wi_dynamodb_watch_age_ms(&store->watch, &row->lease, wi_dynamodb_now(store));
+    duration_ms = store->application.lease_duration_ms;
+    pthread_mutex_unlock(&store->mutex);
+    return age_ms < WI_DYNAMODB_JAVA_GRACE * duration_ms;
+}
+
 static enum weir_error
 judge_assignment(void *context, size_t index, struct wi_dynamodb_change *change)
 {
@@ -268,6 +300,9 @@ judge_assignment(void *context, size_t index, struct wi_dynamodb_change *change)
     owner.counter = change->row->lease.counter;
     if (error == WEIR_OK) {
         error = wi_lease_judge_assignment(&change->row->lease, item, &owner, &receiver, &fence);
+    }
+    if (error == WEIR_OK && is_on_its_way_to_java(assignments->views.store, change->row)) {
+        error = WEIR_ECONFLICT;
     }
     if (error == WEIR_OK) {
         error = wi_lease_apply_assignment(&change->after, item);

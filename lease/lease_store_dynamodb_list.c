@@ -309,7 +309,7 @@ judge_workers(struct listing *listing)
         return error;
     }
     for (size_t i = 0; i < table->lease_count; i++) {
-        wi_dynamodb_watch_lease(&store->watch, &table->leases[i]);
+        wi_dynamodb_watch_lease(&store->watch, &table->leases[i], time.now);
     }
     for (size_t i = 0; i < table->worker_count; i++) {
         struct wi_dynamodb_worker *row = &listing->workers[i];

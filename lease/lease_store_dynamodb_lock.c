@@ -302,11 +302,36 @@ wi_dynamodb_take_leader(
     return error;
 }
 
+/* A refusal after a lost answer: the lock is released, by this very version of it. */
+static enum weir_error
+write_release(struct wi_dynamodb_store *store, const struct wi_dynamodb_leader *before)
+{
+    struct wi_dynamodb_request request;
+    struct wi_dynamodb_write write;
+    struct wi_dynamodb_leader found;
+    enum weir_error error = WEIR_OK;
+
+    wi_dynamodb_request_init(&request, store->env);
+    wi_dynamodb_write_init(&write, store->env, false);
+    wi_dynamodb_leader_release(&write, before);
+    wi_dynamodb_build_update(&request, &store->states, WI_DYNAMODB_LEADER_KEY, &write, false);
+    wi_dynamodb_perform(&store->dynamodb, &request, 1);
+    error = request.error;
+    if (error == WEIR_ECONFLICT && request.call.outcome_unknown) {
+        wi_dynamodb_leader_read(request.item, &found);
+        if (found.is_released && strcmp(found.version, before->version) == 0) {
+            error = WEIR_OK;
+        }
+    }
+    wi_dynamodb_write_free(&write);
+    wi_dynamodb_request_free(&request);
+    return error;
+}
+
 enum weir_error
 wi_dynamodb_release_leader(void *context, const char *owner, uint64_t term)
 {
     struct wi_dynamodb_store *store = context;
-    struct wi_dynamodb_write write;
     struct wi_dynamodb_leader before;
     struct wi_leader leader;
     enum weir_error error = read_lock(store, &leader);
@@ -321,10 +346,7 @@ wi_dynamodb_release_leader(void *context, const char *owner, uint64_t term)
     before = store->lock.seen;
     store->lock.held = false;
     pthread_mutex_unlock(&store->mutex);
-    wi_dynamodb_write_init(&write, store->env, false);
-    wi_dynamodb_leader_release(&write, &before);
-    error = wi_dynamodb_update_row(store, &store->states, WI_DYNAMODB_LEADER_KEY, &write);
-    wi_dynamodb_write_free(&write);
+    error = write_release(store, &before);
     if (error == WEIR_OK) {
         wi_dynamodb_raise_hint(store);
     }

@@ -20,9 +20,10 @@
 #include "lease/lease_watch_dynamodb.h"
 
 #define MS_PER_S 1000
-/* Attempts within a quarter of the lease duration, after which the next renewal comes. */
-#define RENEW_ATTEMPTS        2U
-#define RENEWALS_PER_DURATION 4
+/* Two attempts within a quarter of the lease duration, after which the next renewal comes. With a
+ * short one a server must still have the time that it takes under load. */
+#define ATTEMPTS_PER_DURATION 8
+#define ATTEMPT_USUAL_MS      500
 
 struct renewal {
     struct wi_dynamodb_store *store;
@@ -32,6 +33,7 @@ struct renewal {
     enum weir_error *results;
     struct wi_dynamodb_request *requests; /* of the leases, then worker row, then leader lock */
     int64_t attempt_ms;
+    uint32_t attempts;
     struct weir_position initial;
 };
 
@@ -39,7 +41,7 @@ static void
 limit_time(struct renewal *renewal, struct wi_dynamodb_request *request)
 {
     request->call.attempt_timeout_ms = renewal->attempt_ms;
-    request->call.attempts_max = RENEW_ATTEMPTS;
+    request->call.attempts_max = renewal->attempts;
 }
 
 static void
@@ -229,12 +231,18 @@ run(struct renewal *renewal, struct wi_renew_answer *answer)
     return renewal->count == 0 ? error : overall(renewal);
 }
 
-static int64_t
-attempt_ms(int64_t lease_duration_ms)
+/* All attempts together end within half the lease duration: the deadline comes after 0.8 of it. */
+static void
+choose_times(struct renewal *renewal, int64_t lease_duration_ms)
 {
-    int64_t attempt = lease_duration_ms / RENEWALS_PER_DURATION / (int64_t)RENEW_ATTEMPTS;
+    int64_t half_ms = lease_duration_ms / 2;
+    int64_t attempt_ms = half_ms < ATTEMPT_USUAL_MS ? half_ms : ATTEMPT_USUAL_MS;
 
-    return attempt > 1 ? attempt : 1;
+    if (lease_duration_ms / ATTEMPTS_PER_DURATION > attempt_ms) {
+        attempt_ms = lease_duration_ms / ATTEMPTS_PER_DURATION;
+    }
+    renewal->attempt_ms = attempt_ms > 1 ? attempt_ms : 1;
+    renewal->attempts = 2 * attempt_ms <= half_ms ? 2 : 1;
 }
 
 enum weir_error
@@ -254,11 +262,14 @@ wi_dynamodb_renew(
         .count = count,
         .results = ret_results,
         .requests = wi_dynamodb_requests_new(store, count + 2),
-        .attempt_ms = attempt_ms(wi_dynamodb_lease_duration_ms(store)),
         .initial = wi_dynamodb_initial(store)};
     struct wi_renew_answer answer = {.drain_requested = false};
-    enum weir_error error = renewal.requests == NULL ? WEIR_ENOMEM : run(&renewal, &answer);
+    enum weir_error error = WEIR_ENOMEM;
 
+    choose_times(&renewal, wi_dynamodb_lease_duration_ms(store));
+    if (renewal.requests != NULL) {
+        error = run(&renewal, &answer);
+    }
     wi_dynamodb_requests_free(store, renewal.requests, count + 2);
     if (error == WEIR_OK) {
         *ret_answer = answer;

@@ -81,8 +81,21 @@ find_before(const struct wi_dynamodb_watch *watch, uint64_t key)
                                           compare_leases);
 }
 
+int64_t
+wi_dynamodb_watch_age_ms(
+    const struct wi_dynamodb_watch *watch, const struct wi_lease *lease, struct weir_mono now)
+{
+    const struct wi_dynamodb_watch_lease *before =
+        find_before(watch, wi_str_hash(wi_str(lease->lease_key)));
+    bool is_same = before != NULL && before->counter == lease->counter &&
+                   before->owner == wi_str_hash(wi_str(lease->owner));
+
+    return is_same ? wi_mono_elapsed_ms(before->since, now) : 0;
+}
+
 void
-wi_dynamodb_watch_lease(struct wi_dynamodb_watch *watch, const struct wi_lease *lease)
+wi_dynamodb_watch_lease(
+    struct wi_dynamodb_watch *watch, const struct wi_lease *lease, struct weir_mono now)
 {
     struct wi_dynamodb_watch_lease *row = &watch->leases[watch->lease_count];
     const struct wi_dynamodb_watch_lease *before = NULL;
@@ -93,8 +106,12 @@ wi_dynamodb_watch_lease(struct wi_dynamodb_watch *watch, const struct wi_lease *
     WEIR_ASSERT(watch->lease_count < watch->lease_capacity);
     *row = (struct wi_dynamodb_watch_lease){.key = wi_str_hash(wi_str(lease->lease_key)),
                                             .owner = wi_str_hash(wi_str(lease->owner)),
-                                            .counter = lease->counter};
+                                            .counter = lease->counter,
+                                            .since = now};
     before = find_before(watch, row->key);
+    if (before != NULL && before->owner == row->owner && before->counter == row->counter) {
+        row->since = before->since;
+    }
     row->moved = before != NULL && before->owner == row->owner && before->counter != row->counter;
     watch->lease_count++;
 }

@@ -18,6 +18,9 @@
 /* A worker row of Java KCL counts as live for two of its reports. */
 #define WI_DYNAMODB_REPORT_MS      INT64_C(30000)
 #define WI_DYNAMODB_REPORT_LIFE_MS (2 * WI_DYNAMODB_REPORT_MS)
+/* A Java worker looks for leases that it was given once in a lease duration: so many durations pass
+ * before a lease that it has not renewed once is taken away again. */
+#define WI_DYNAMODB_JAVA_GRACE 2
 /* Rows of weir's workers without a sign of life for that long, and without leases, may go. */
 #define WI_DYNAMODB_FORGET_MS (3 * WI_DYNAMODB_REPORT_MS)
 /* Those of Java's go after a day of wall time, as its own leader does it. */
@@ -27,7 +30,8 @@ struct wi_dynamodb_watch_lease {
     uint64_t key; /* hashes */
     uint64_t owner;
     uint64_t counter;
-    bool moved; /* since the last listing, under the same owner */
+    struct weir_mono since; /* the listing that first showed this owner and counter */
+    bool moved;             /* since the last listing, under the same owner */
 };
 
 struct wi_dynamodb_watch_worker {
@@ -57,7 +61,11 @@ struct wi_dynamodb_watch {
 WEIR_MUST_CHECK enum weir_error wi_dynamodb_watch_begin(
     struct wi_dynamodb_watch *watch, size_t lease_count, size_t worker_count);
 /* All leases first, ... */
-void wi_dynamodb_watch_lease(struct wi_dynamodb_watch *watch, const struct wi_lease *lease);
+void wi_dynamodb_watch_lease(
+    struct wi_dynamodb_watch *watch, const struct wi_lease *lease, struct weir_mono now);
+/* How long listings have shown the lease with this owner and counter, until `now`. */
+int64_t wi_dynamodb_watch_age_ms(
+    const struct wi_dynamodb_watch *watch, const struct wi_lease *lease, struct weir_mono now);
 
 struct wi_dynamodb_watch_time {
     struct weir_mono now; /* after the read */

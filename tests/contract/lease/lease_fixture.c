@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "core/str.h"
+#include "lease/lease_store_dynamodb.h"
 #include "lease/lease_store_memory.h"
 #include "storage/process.h"
+#include "tests/contract/lease/lossy_http.h"
 #include "tests/support/weir_test.h"
 
 static enum lease_backend current_backend; /* of the group that runs */
@@ -17,7 +19,10 @@ static enum lease_backend current_backend; /* of the group that runs */
 bool
 lease_fixture_has(const struct lease_fixture *fixture, enum lease_capability capability)
 {
-    return !(fixture->backend == LEASE_DYNAMODB && capability == LEASE_SESSIONS);
+    if (fixture->backend != LEASE_DYNAMODB) {
+        return true;
+    }
+    return capability == LEASE_COUNTS && getenv("WEIR_TEST_LOSSY") == NULL;
 }
 
 static enum weir_error
@@ -51,6 +56,9 @@ lease_fixture_new_store(struct lease_fixture *fixture, enum lease_backend backen
 
     assert_string_equal(detail.text, "");
     assert_int_equal(error, WEIR_OK);
+    if (backend == LEASE_DYNAMODB && getenv("WEIR_TEST_LOSSY") != NULL) {
+        lossy_http_wrap(((struct wi_dynamodb_store *)store->store)->http);
+    }
     return store;
 }
 

@@ -15,12 +15,14 @@
 enum lease_backend {
     LEASE_MEMORY,
     LEASE_LMDB,
-    LEASE_DYNAMODB /* alone, if WEIR_TEST_DYNAMODB is the endpoint of a server */
+    LEASE_DYNAMODB /* alone, if WEIR_TEST_DYNAMODB is the endpoint of a server;
+                    * with WEIR_TEST_LOSSY each request's first answer is lost */
 };
 
 /* What not every backend can do: docs/lease-table.md, section 6, says why. */
 enum lease_capability {
-    LEASE_SESSIONS /* one heartbeat speaks for all leases of a worker, and one fence takes them */
+    LEASE_SESSIONS, /* one heartbeat speaks for all leases of a worker, and one fence takes them */
+    LEASE_COUNTS    /* one renewal raises a counter by one */
 };
 
 #define FIXTURE_D_MS 10000

@@ -52,7 +52,7 @@ listed(struct scene *scene, struct wi_dynamodb_worker row, uint64_t counter)
     assert_int_equal(wi_dynamodb_watch_begin(&scene->watch, 1, 1), WEIR_OK);
     if (counter > 0) {
         memcpy(lease.owner, row.worker.owner, sizeof lease.owner);
-        wi_dynamodb_watch_lease(&scene->watch, &lease);
+        wi_dynamodb_watch_lease(&scene->watch, &lease, time.now);
     }
     wi_dynamodb_watch_worker(&scene->watch, &time, &row);
     wi_dynamodb_watch_end(&scene->watch);
