@@ -17,6 +17,7 @@
 #include "lease/lease_rules.h"
 #include "lease/lease_store.h"
 #include "lease/lease_store_dynamodb.h"
+#include "lease/lease_watch_dynamodb.h"
 
 /* Java KCL takes a counter that is one higher than its own for a lost answer to its own renewal. */
 #define REVOKE_RAISE 2U
