@@ -50,7 +50,8 @@ function sequenceOf(index) {
 function indexOf(sequence, after) {
     const distance = BigInt(sequence) - firstSequence;
     const index = Number((distance + sequenceStep - 1n) / sequenceStep);
-    return Math.max(0, after && distance >= 0n && distance % sequenceStep === 0n ? index + 1 : index);
+    const isOne = distance >= 0n && distance % sequenceStep === 0n;
+    return Math.max(0, after && isOne ? index + 1 : index);
 }
 
 const { all, starts } = render();
@@ -136,7 +137,8 @@ function answer(request, response, text) {
         }
     } catch (error) {
         response.statusCode = 400;
-        response.end(JSON.stringify({ __type: 'InvalidArgumentException', message: String(error) }));
+        const { message } = error;
+        response.end(JSON.stringify({ __type: 'InvalidArgumentException', message }));
     }
 }
 

@@ -4,8 +4,8 @@ const http = require('http');
 
 const triesMax = 6;
 const pollMs = 50;
-const authorization = 'AWS4-HMAC-SHA256 Credential=AKIDFAKE/20260101/us-east-1/kinesis/aws4_request, ' +
-    'SignedHeaders=host, Signature=00';
+const authorization = 'AWS4-HMAC-SHA256 ' +
+    'Credential=AKIDFAKE/20260101/us-east-1/kinesis/aws4_request, SignedHeaders=host, Signature=00';
 
 function sleep(ms) {
     return new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));

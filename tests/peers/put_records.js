@@ -5,14 +5,14 @@
  *                  [--aggregate K [--map H]] [--ledger FILE] [--first I] [--stop-after-ms T]
  *
  * --shards creates the stream. Record i has the key k<i mod 997> and the data "<epoch_ms>:<i>:xxx".
- * --rate is in records per second, 0: as fast as it goes. The ledger gets a line `index put_ms shard
- * sequence` per acknowledged record, when it is acknowledged.
+ * --rate is in records per second, 0: as fast as it goes. The ledger gets a line `index put_ms
+ * shard sequence` per acknowledged record, when it is acknowledged.
  *
- * --aggregate packs K records as KPL does: of one shard, as far as its map of the shards shows. If one
- * lands in a shard that the map does not have, since the stream was split meanwhile, all its records are
- * put again and the map is read anew. Of those that were packed by then and land in another shard than
- * the old map said, records that belong there count as acknowledged, the others are put again.
- * --map begins with a map of H even shards. */
+ * --aggregate packs K records as KPL does: of one shard, as far as its map of the shards shows. If
+ * one lands in a shard that the map does not have, since the stream was split meanwhile, all its
+ * records are put again and the map is read anew. Of those that were packed by then and land in
+ * another shard than the old map said, records that belong there count as acknowledged, the others
+ * are put again. --map begins with a map of H even shards. */
 const fs = require('fs');
 const { Kinesis, sleep } = require('./kinesis.js');
 const { aggregate, hashKey, options, payload } = require('./records.js');
@@ -118,8 +118,8 @@ async function putGroups(groups) {
     return left;
 }
 
-/* Until all are acknowledged. The answer to the first aggregate comes before the others are sent, but
- * after they were packed. */
+/* Until all are acknowledged. The answer to the first aggregate comes before the others are
+ * sent, but after they were packed. */
 async function put(records) {
     for (let left = records; left.length > 0;) {
         const groups = option.aggregate ? aggregates(left) : left.map((record) => [record]);
