@@ -135,6 +135,13 @@ def reason_of(run, old, new):
     return "planned"
 
 
+def standstill_ms(old, new):
+    """How long the new owner's first record waited for it, at most since the old owner's last."""
+    first = new.entries[0]
+    before = max(e.recv_ms for e in old.entries if e.recv_ms <= first.recv_ms)
+    return first.recv_ms - max(before, first.put_ms)
+
+
 def moves(run, shards):
     """Each change of owner."""
     found = []
@@ -144,9 +151,7 @@ def moves(run, shards):
             if i > 0:
                 old = stints[i - 1]
                 again = sum(1 for e in new.entries if position(e) in delivered)
-                gap = new.entries[0].recv_ms - max(
-                    e.recv_ms for e in old.entries if e.recv_ms <= new.entries[0].recv_ms
-                )
+                gap = standstill_ms(old, new)
                 reason = reason_of(run, old, new)
                 found.append(Move(old, new, reason, again, gap, overlap_ms(run, old, new)))
             delivered |= {position(e) for e in new.entries}
@@ -224,8 +229,8 @@ def figures_of(found_moves):
                 "to": new,
                 "moves": len(group),
                 "duplicates_per_move": round(sum(m.duplicates for m in group) / len(group), 1),
-                "gap_ms_median": gaps[len(gaps) // 2],
-                "gap_ms_max": gaps[-1],
+                "standstill_ms_median": gaps[len(gaps) // 2],
+                "standstill_ms_max": gaps[-1],
             }
         )
     return figures
