@@ -4,7 +4,7 @@
     NAME.ledger      what worker NAME processed: `recv_ms put_ms index shard sequence sub life`
     table.jsonl      the lease table whenever it changed: {"t", "owners", "handing_off", "leader"}
     faults.jsonl     {"t", "fault", "worker"}; faults: start, kill, term, stop, continue, split,
-                     merge; after term comes ended, when the process has
+                     merge; after term comes ended, when the process has; died: unasked
     settings.json    {"failover_ms", "kinds": {NAME: "java" or "weir"}}
 
 A stint is one time of ownership of one shard by one worker: what has the same worker, shard and
@@ -185,6 +185,11 @@ def unfinished_moves(run):
     return found
 
 
+def died(run):
+    """A worker that ended without having been asked to."""
+    return [f"{f['worker']} ended by itself" for f in run.faults if f["fault"] == "died"]
+
+
 def slow_ends(run):
     """A weir worker that is asked to leave does so at once: that needs no successor."""
     found = []
@@ -252,6 +257,7 @@ def judge(folder):
         + two_owners(run, found_moves)
         + unfinished_moves(run)
         + slow_ends(run)
+        + died(run)
         + absent_directions(run, directions, "planned move")
         + absent_directions(run, leaders, "change of leader")
     )

@@ -180,7 +180,14 @@ class Run:
 
         return self.wait("all records processed", processed, self.bound_s())
 
+    def note_ended(self):
+        """No worker ends unless it is told to."""
+        for name in [n for n, worker in self.workers.items() if not worker.is_running()]:
+            self.note("died", name)
+            del self.workers[name]
+
     def settle(self):
+        self.note_ended()
         self.wait_all_owned()
         self.wait_progress()
         time.sleep(self.times["quiet_s"])

@@ -104,6 +104,11 @@ def weir_does_not_end(run):
     return "to leave"
 
 
+def worker_dies(run):
+    run["faults"].append({"t": 9000, "fault": "died", "worker": "java-2"})
+    return "ended by itself"
+
+
 def one_way_only(run):
     del run["java-2"][:]
     run["weir-1"] += [entry(i, 5000 + i * 100, 7) for i in range(20, 30)]
@@ -147,7 +152,7 @@ def test_a_stopped_java_worker_may_go_on_after_it_woke():
 def main():
     planted = [
         lost_record, processed_late, out_of_order, twice_in_one_life, java_goes_on, weir_goes_on,
-        stuck_hand_off, owner_has_gone, weir_does_not_end, one_way_only, one_leader_only,
+        stuck_hand_off, owner_has_gone, weir_does_not_end, worker_dies, one_way_only, one_leader_only,
     ]  # fmt: skip
     test_sound_run()
     test_duplicates_after_a_kill_are_counted_not_held_against_it()
