@@ -29,7 +29,7 @@ static const struct wi_property properties[] = {
     {"I15", "reshard", "children have one row each before SHARD_END; no row goes too early"},
     {"I16", "conservation", "at QUIET: hash keys of unfinished leases = all hash keys, once"},
     {"L1", "takeover", "owner crashed or hung at t => INITIALIZE by another one <= t + bound"},
-    {"L2", "balance", "balance_ms after the last change: max leases - min leases <= 1"},
+    {"L2", "balance", "balance_ms after the last change: max leases - min leases <= 1, but for pins"},
     {"L3", "quiet", "balance_ms after the last change: no change of owner"},
     {"L4", "progress", "a shard with records to process: a batch at least every progress_ms"},
     {"L5", "drain", "G1 at QUIET, which the run promises to reach"},

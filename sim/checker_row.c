@@ -355,12 +355,29 @@ p6_planned_moves(
         moved_ns);
 }
 
+/* An operator's wish pins the lease to the worker that gets it because of the wish. */
+static void
+apply_pin(struct wi_check_row *row, const struct wi_history_event *event)
+{
+    enum wi_history_operation operation = event->operation;
+
+    if (operation == WI_OPERATION_RELEASE || operation == WI_OPERATION_ASSIGN) {
+        row->pinned = row->asked && event->worker != 0;
+    } else if (operation == WI_OPERATION_CREATE || operation == WI_OPERATION_RESET) {
+        row->pinned = false;
+    }
+    /* No leader has written it, so it names no term. */
+    row->asked = operation == WI_OPERATION_HANDOFF ? event->term == 0
+                                                   : row->asked && row->epoch == event->epoch;
+}
+
 static void
 apply_row(struct wi_check_shard *shard, const struct wi_history_event *event)
 {
     struct wi_check_row *row = &shard->row;
     enum wi_history_operation operation = event->operation;
 
+    apply_pin(row, event);
     row->exists = true;
     row->existed = true;
     row->revoked = operation == WI_OPERATION_REVOKE || (row->revoked && row->epoch == event->epoch);

@@ -100,6 +100,8 @@ struct wi_check_row {
     bool unresolved;
     bool revoked;
     bool wished; /* a hand-off is asked for */
+    bool asked;  /* ... by an operator */
+    bool pinned; /* it has moved to where an operator wanted it */
 };
 
 struct wi_check_shard {

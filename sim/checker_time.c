@@ -452,34 +452,52 @@ p7_graceful_stop(struct wi_checker *checker)
         "the worker leaves, and still owns leases after the time for it");
 }
 
-/* L2 balance: balance_ms after the last change, the numbers of unfinished leases of two workers
- * that stay differ by at most 1. */
+/* Unfinished leases of the usable worker that has fewest. */
+static uint32_t
+fewest_leases(const struct wi_checker *checker)
+{
+    uint32_t fewest = UINT32_MAX;
+
+    for (uint32_t i = 1; i <= checker->workers_capacity; i++) {
+        const struct wi_check_worker *worker = wi_check_worker_of(checker, i);
+
+        if (worker != NULL && is_usable(worker) && worker->unfinished < fewest) {
+            fewest = worker->unfinished;
+        }
+    }
+    return fewest;
+}
+
+/* L2 balance: balance_ms after the last change, no worker that stays has an unfinished lease that
+ * is not pinned, and two unfinished leases more than another. */
 static bool
 l2_balance(struct wi_checker *checker)
 {
-    uint32_t least = UINT32_MAX;
-    uint32_t most = 0;
+    uint32_t fewest = 0;
 
     if (checker->balance_checked || checker->now_ns <= settled_ns(checker)) {
         return true;
     }
     checker->balance_checked = true;
-    for (uint32_t i = 1; i <= checker->workers_capacity; i++) {
-        const struct wi_check_worker *worker = wi_check_worker_of(checker, i);
+    fewest = fewest_leases(checker);
+    for (uint32_t i = 1; i <= checker->shards_capacity; i++) {
+        const struct wi_check_shard *shard = wi_check_shard_of(checker, i);
+        const struct wi_check_worker *owner = NULL;
 
-        if (worker != NULL && is_usable(worker)) {
-            least = worker->unfinished < least ? worker->unfinished : least;
-            most = worker->unfinished > most ? worker->unfinished : most;
+        if (shard == NULL || !shard->row.exists || shard->row.finished || shard->row.pinned) {
+            continue;
+        }
+        owner = wi_check_worker_of(checker, shard->row.owner);
+        if (owner != NULL && is_usable(owner) && owner->unfinished > fewest + 1) {
+            return wi_check_break(
+                checker,
+                "L2",
+                "one worker has %" PRIu32 " leases, another %" PRIu32,
+                owner->unfinished,
+                fewest);
         }
     }
-    return most <= least || most - least <= 1
-               ? true
-               : wi_check_break(
-                     checker,
-                     "L2",
-                     "one worker has %" PRIu32 " leases, another %" PRIu32,
-                     most,
-                     least);
+    return true;
 }
 
 bool
