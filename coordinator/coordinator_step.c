@@ -47,7 +47,8 @@ struct wi_coordinator {
     size_t in_flight_count;                    /* its items */
     enum wi_coordinator_action_type answered;  /* what `answer` answers */
     enum answer answer;
-    struct weir_mono wake; /* with nothing in flight: read the table then */
+    struct weir_mono wake;          /* with nothing in flight: read the table then */
+    struct weir_mono patient_until; /* C29: begin nothing before, whatever the table shows */
 
     bool leaving;
     struct wi_coordinator_facts facts;
@@ -244,6 +245,7 @@ note(struct wi_coordinator *c, const struct wi_coordinator_event *event)
     case WI_COORDINATOR_LEAVE:
         c->leaving = true;
         c->wake = event->now;
+        c->patient_until = event->now;
         break;
     }
 }
@@ -296,6 +298,7 @@ back_off(struct wi_coordinator *c)
     wi_coordinator_pass_drop(&c->pass);
     c->failures += c->failures < UINT32_MAX ? 1 : 0;
     c->wake = wi_mono_add_ms(c->now, backoff_ms(c, c->failures));
+    c->patient_until = c->wake;
     return wait_until(c->wake);
 }
 
@@ -562,9 +565,21 @@ decide_leading(struct wi_coordinator *c)
     return continue_pass(c);
 }
 
+/* C29: pictures that come meanwhile must not cut the wait short, or a table that refuses every
+ * write would be written to as fast as it can be read. */
+static bool
+is_patient(const struct wi_coordinator *c)
+{
+    return c->table != NULL && wi_mono_before(c->now, c->patient_until);
+}
+
 static struct wi_coordinator_action
 decide(struct wi_coordinator *c)
 {
+    if (is_patient(c)) {
+        c->wake = c->patient_until;
+        return wait_until(c->wake);
+    }
     switch (c->state) {
     case WI_COORDINATOR_FOLLOWING:
         return decide_following(c);

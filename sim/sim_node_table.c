@@ -90,19 +90,44 @@ give_back(
     const struct weir_position *handed_through)
 {
     if ((node->jobs & WI_SIM_JOB_RELEASE) != 0 || backs->count == GIVE_BACK_MAX) {
-        wi_sim_node_want_table(node);
-        return;
+        return; /* gave_back() wants the table again */
     }
     backs->leases[backs->count] = lease;
     backs->handed_through[backs->count++] = *handed_through;
 }
 
 static void
+read_not_before(struct wi_sim_node *node, struct weir_mono at)
+{
+    if (wi_mono_before(node->table_not_before, at)) {
+        node->table_not_before = at;
+    }
+}
+
+/* A refusal means that the row has moved on, which is what was wanted. */
+static bool
+release_failed(const struct wi_sim_request *request)
+{
+    if (request->error != WEIR_OK) {
+        return true;
+    }
+    for (size_t i = 0; i < request->count; i++) {
+        enum weir_error result = request->items[i].result;
+
+        if (result != WEIR_OK && weir_error_class(result) != WEIR_CLASS_CONTENTION) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
 gave_back(struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_request *request)
 {
-    (void)sim;
-    (void)request; /* a refusal means that the row has moved on, which is what was wanted */
     node->jobs &= ~(unsigned)WI_SIM_JOB_RELEASE;
+    if (release_failed(request)) {
+        read_not_before(node, wi_mono_add_ms(wi_sim_node_now(sim, node), TABLE_RETRY_MS));
+    }
     wi_sim_node_want_table(node);
 }
 
@@ -247,13 +272,9 @@ take_table(struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_request *
 static void
 want_again(struct wi_sim_node *node, const struct wi_sim_request *request, struct weir_mono now)
 {
-    struct weir_mono retry = wi_mono_add_ms(now, TABLE_RETRY_MS);
-
     node->table_wanted = true;
     node->full_table_wanted |= request->operation == WI_SIM_LIST;
-    if (wi_mono_before(node->table_not_before, retry)) {
-        node->table_not_before = retry;
-    }
+    read_not_before(node, wi_mono_add_ms(now, TABLE_RETRY_MS));
 }
 
 static void
@@ -262,8 +283,8 @@ table_done(struct wi_sim *sim, struct wi_sim_node *node, struct wi_sim_request *
     struct weir_mono now = wi_sim_node_now(sim, node);
 
     node->jobs &= ~(unsigned)WI_SIM_JOB_TABLE;
-    node->table_not_before =
-        wi_next_table_read(request->sent, now, sim->plan.config.lease_duration_ms);
+    read_not_before(
+        node, wi_next_table_read(request->sent, now, sim->plan.config.lease_duration_ms));
     if (request->error != WEIR_OK) {
         want_again(node, request, now);
     }

@@ -91,6 +91,7 @@ struct wi_release_job {
     struct wi_release *items;
     enum weir_error *results;
     size_t count;
+    enum weir_error error;
 };
 
 /* Leases that the table calls this worker's, on the way to their first write. */

@@ -22,7 +22,7 @@
 #include "worker/shard_runner.h"
 #include "worker/worker_runtime.h"
 
-/* A read that failed is repeated after that. */
+/* A read, or a write because of what it showed, that failed is repeated after that. */
 #define TABLE_RETRY_MS 50
 
 /* --- runners -------------------------------------------------------------------------------- */
@@ -89,6 +89,14 @@ wi_worker_start_lease(
     }
 }
 
+static void
+read_not_before(struct weir_worker *worker, struct weir_mono at)
+{
+    if (wi_mono_before(worker->table_not_before, at)) {
+        worker->table_not_before = at;
+    }
+}
+
 /* --- leases in which this worker does not believe any more ---------------------------------- */
 
 static void
@@ -97,18 +105,39 @@ release_run(struct wi_job *job)
     struct wi_release_job *release = (struct wi_release_job *)job;
     const struct wi_lease_store *store = release->worker->store;
 
-    /* A refusal means that the row has moved on, which is what was wanted. */
-    (void)store->ops->release(store->store, release->items, release->count, release->results);
+    release->error =
+        store->ops->release(store->store, release->items, release->count, release->results);
 }
 
+/* A refusal means that the row has moved on, which is what was wanted. */
+static bool
+release_failed(const struct wi_release_job *release)
+{
+    if (release->error != WEIR_OK) {
+        return true;
+    }
+    for (size_t i = 0; i < release->count; i++) {
+        if (release->results[i] != WEIR_OK &&
+            weir_error_class(release->results[i]) != WEIR_CLASS_CONTENTION) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The next reading shows which leases are still to be given back. */
 static void
 release_done(struct wi_job *job)
 {
     struct wi_release_job *release = (struct wi_release_job *)job;
+    struct weir_worker *worker = release->worker;
 
+    if (release_failed(release)) {
+        read_not_before(worker, wi_mono_add_ms(wi_worker_now(worker), TABLE_RETRY_MS));
+    }
     release->count = 0;
-    release->worker->table_wanted = true;
-    release->worker->full_table_wanted = true;
+    worker->table_wanted = true;
+    worker->full_table_wanted = true;
 }
 
 static bool
@@ -146,7 +175,11 @@ give_back(
     struct wi_release_job *release = &worker->release_job;
     struct wi_lease *copy = NULL;
 
-    if (release->job.busy || release->count == WI_GIVE_BACK_MAX || !release_room(worker)) {
+    if (release->job.busy || release->count == WI_GIVE_BACK_MAX) {
+        return; /* release_done() wants the table again */
+    }
+    if (!release_room(worker)) {
+        read_not_before(worker, wi_mono_add_ms(wi_worker_now(worker), TABLE_RETRY_MS));
         worker->table_wanted = true;
         worker->full_table_wanted = true;
         return;
@@ -321,13 +354,9 @@ report_damage(struct weir_worker *worker)
 static void
 want_again(struct weir_worker *worker, const struct wi_table_job *read, struct weir_mono now)
 {
-    struct weir_mono retry = wi_mono_add_ms(now, TABLE_RETRY_MS);
-
     worker->table_wanted = true;
     worker->full_table_wanted |= !read->leader_only;
-    if (wi_mono_before(worker->table_not_before, retry)) {
-        worker->table_not_before = retry;
-    }
+    read_not_before(worker, wi_mono_add_ms(now, TABLE_RETRY_MS));
 }
 
 static void
@@ -336,8 +365,10 @@ table_done(struct wi_job *job)
     struct wi_table_job *read = (struct wi_table_job *)job;
     struct weir_worker *worker = read->worker;
 
-    worker->table_not_before = wi_next_table_read(
-        read->started, wi_worker_now(worker), worker->application.lease_duration_ms);
+    read_not_before(
+        worker,
+        wi_next_table_read(
+            read->started, wi_worker_now(worker), worker->application.lease_duration_ms));
     if (read->error != WEIR_OK) {
         wi_log(
             worker->env,

@@ -137,7 +137,7 @@ fewer_workers_and_shards_and_a_shorter_time_are_another_run_that_holds(void **st
     }
 }
 
-/* At least 95 % of what the state machines allow. */
+/* At least 90 % of what the state machines allow; sim_seeds, with more seeds, asks for 95. */
 static void
 assert_transitions_reached(const struct weir_sim_statistics *statistics)
 {
@@ -151,7 +151,7 @@ assert_transitions_reached(const struct weir_sim_statistics *statistics)
         reached += machine.reached;
     }
     assert_true(allowed >= 30);
-    assert_true(100 * reached >= 95 * allowed);
+    assert_true(100 * reached >= 90 * allowed);
 }
 
 static void
