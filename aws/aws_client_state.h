@@ -11,6 +11,7 @@
 #include <weir/types.h>
 
 #include "aws/aws_client.h"
+#include "aws/aws_complaint.h"
 #include "aws/aws_retry.h"
 #include "aws/credentials.h"
 #include "aws/http.h"
@@ -35,8 +36,9 @@ struct wi_aws_client {
     uint32_t attempts_max;
     _Atomic int64_t skew_ms; /* the service's clock less ours */
     pthread_mutex_t mutex;
-    struct wi_sigv4_key key;     /* guarded by mutex */
-    struct wi_aws_budget budget; /* guarded by mutex */
+    struct wi_sigv4_key key;             /* guarded by mutex */
+    struct wi_aws_budget budget;         /* guarded by mutex */
+    struct wi_aws_complaints complaints; /* guarded by mutex */
 };
 
 /* wi_aws_sign() with credentials at hand. */

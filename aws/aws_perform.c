@@ -10,6 +10,7 @@
 
 #include "aws/aws_client.h"
 #include "aws/aws_client_state.h"
+#include "aws/aws_complaint.h"
 #include "aws/aws_error.h"
 #include "aws/aws_retry.h"
 #include "aws/credentials.h"
@@ -239,8 +240,56 @@ is_unknown(const struct wi_aws_call *call)
     return true;
 }
 
+/* Whether somebody has to do something about it. All else is a word of the protocol, or the
+ * caller's to tell. */
+static bool
+is_trouble(const struct wi_aws_call *call)
+{
+    switch (call->class) {
+    case WI_AWS_DENIED:
+    case WI_AWS_SERVER:
+    case WI_AWS_OTHER:
+        return true;
+    case WI_AWS_NO_ANSWER:
+        return call->error != WEIR_ECANCELED && call->error != WEIR_ENOMEM;
+    case WI_AWS_OK:
+    case WI_AWS_CONDITION:
+    case WI_AWS_THROTTLED:
+    case WI_AWS_NOT_FOUND:
+    case WI_AWS_IN_USE:
+    case WI_AWS_EXPIRED:
+    case WI_AWS_INVALID:
+        return false;
+    }
+    WEIR_ASSERT(!"a class without a rule");
+    return true;
+}
+
 static void
-finish(const struct wi_aws_client *client, struct course *course)
+complain(struct wi_aws_client *client, const struct wi_aws_call *call)
+{
+    uint64_t hidden = 0;
+    bool tells;
+
+    (void)pthread_mutex_lock(&client->mutex);
+    tells = wi_aws_complain(
+        &client->complaints, call->operation, call->type, wi_mono_now(client->env), &hidden);
+    (void)pthread_mutex_unlock(&client->mutex);
+    if (tells && hidden > 0) {
+        wi_log(
+            client->env,
+            WEIR_LOG_WARN,
+            "aws",
+            "%s (and %llu times before)",
+            call->detail.text,
+            (unsigned long long)hidden);
+    } else if (tells) {
+        wi_log(client->env, WEIR_LOG_WARN, "aws", "%s", call->detail.text);
+    }
+}
+
+static void
+finish(struct wi_aws_client *client, struct course *course)
 {
     struct wi_aws_call *call = course->call;
 
@@ -250,6 +299,9 @@ finish(const struct wi_aws_client *client, struct course *course)
     if (call->error != WEIR_OK) {
         wi_detail_prefix(
             &call->detail, "%s %s in %s", client->service, call->operation, client->region);
+        if (is_trouble(call)) {
+            complain(client, call);
+        }
     }
     course->ended = true;
 }

@@ -88,6 +88,27 @@ find_token(struct wi_buffer *ret, struct weir_detail *detail)
     return wi_buffer_error(ret);
 }
 
+/* An answer without credentials; one that is no text of the agent's says by its status whether
+ * asking again later may help. */
+static enum weir_error
+refused(int status, const char *url, enum weir_error error, struct weir_detail *detail)
+{
+    if (error != WEIR_ECORRUPT || status / 100 == 2) {
+        wi_detail_prefix(detail, "%.200s answered HTTP %d", url, status);
+        return error;
+    }
+    if (status >= 500 || status == 429) {
+        return wi_detail(
+            detail, WEIR_ETIMEOUT, "%.200s answered HTTP %d: look at that service", url, status);
+    }
+    return wi_detail(
+        detail,
+        WEIR_EACCESS,
+        "%.200s answered HTTP %d: check the address and the authorization token",
+        url,
+        status);
+}
+
 enum weir_error
 wi_aws_from_container(
     const struct wi_aws_source *source, struct wi_aws_credentials *ret, struct weir_detail *detail)
@@ -123,7 +144,7 @@ wi_aws_from_container(
     }
     error = wi_aws_answer_json(wi_buffer_str(&exchange.body), ret, detail);
     if (error != WEIR_OK) {
-        wi_detail_prefix(detail, "%.200s answered HTTP %d", url, exchange.status);
+        error = refused(exchange.status, url, error, detail);
     }
 out:
     wi_secret_free(&token);

@@ -468,8 +468,10 @@ wi_stream_kinesis_open_with(
         error = wi_detail(
             detail,
             error,
-            "stream %s does not exist at %s",
+            "stream %s does not exist in %s at %s: check the name, the region and the account, or "
+            "create it",
             source->url.stream_name,
+            wi_aws_region(source->client),
             wi_aws_endpoint(source->client));
     }
     if (error != WEIR_OK) {

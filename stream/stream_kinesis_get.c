@@ -204,7 +204,7 @@ fetch(
     if (error != WEIR_OK && error != WEIR_ETRIMMED) {
         wi_log(
             stream->env,
-            error == WEIR_ETHROTTLED ? WEIR_LOG_DEBUG : WEIR_LOG_WARN,
+            error == WEIR_ECORRUPT ? WEIR_LOG_WARN : WEIR_LOG_DEBUG, /* aws tells of the rest */
             "stream",
             "%s: %s",
             reader->shard_id,
