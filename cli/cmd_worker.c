@@ -13,6 +13,8 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/print_processor.h"
+#include "cli/start_log.h"
+#include "cli/stream_probe.h"
 #include "cli/stream_use.h"
 
 /* The command's own options; those of the library follow them in the table. */
@@ -226,6 +228,31 @@ write_log(void *context, enum weir_log_level level, const char *component, const
     }
 }
 
+/* Everything that can fail for good is asked for before the worker is one of its fleet. */
+static enum weir_error
+open_worker(
+    const struct weir_env *env,
+    const struct weir_worker_options *options,
+    struct cli_start_log *start,
+    const struct weir_processor *processor,
+    struct weir_worker **ret,
+    struct weir_detail *detail)
+{
+    enum weir_error error = cli_stream_probe(env, options->data_directory, options->stream, detail);
+
+    if (error == WEIR_OK) {
+        cli_start_log_forget(start);
+        detail->text[0] = '\0';
+        error = weir_worker_new(env, options, processor, ret, detail);
+    }
+    if (error == WEIR_OK) {
+        cli_start_log_open(start);
+    } else {
+        cli_start_log_explain(start, error, detail);
+    }
+    return error;
+}
+
 static int
 run(const struct cli *cli,
     const struct weir_env *logging,
@@ -234,6 +261,8 @@ run(const struct cli *cli,
     struct print_processor print;
     struct weir_processor processor;
     struct worker_log log = {logging->logger, &print};
+    const struct weir_logger logger = {&log, logging->logger.level, write_log};
+    struct cli_start_log start;
     struct weir_env env = *logging;
     struct weir_detail detail = {""};
     enum weir_error error;
@@ -242,9 +271,10 @@ run(const struct cli *cli,
     if (!cli_print_processor_init(&print, STDOUT_FILENO, &processor)) {
         return cli_fail_error(WEIR_ENOMEM, NULL, "worker");
     }
-    env.logger.context = &log;
-    env.logger.log = write_log;
-    error = weir_worker_new(&env, options, &processor, &print.worker, &detail);
+    cli_start_log_init(&start, &logger);
+    env.logger.context = &start;
+    env.logger.log = cli_start_log_write;
+    error = open_worker(&env, options, &start, &processor, &print.worker, &detail);
     if (error == WEIR_OK) {
         error = weir_worker_run(print.worker, &detail);
         weir_worker_free(print.worker);

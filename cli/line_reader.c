@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/poll.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <weir/types.h>

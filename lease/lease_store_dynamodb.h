@@ -58,6 +58,8 @@ struct wi_dynamodb_store {
     int64_t poll_ms;                  /* 0: a quarter of the lease duration */
     char host[WI_DYNAMODB_HOST_SIZE]; /* boot id and pid namespace of this process */
 
+    bool has_rights; /* only of the thread that opens the application */
+
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t changed;
     uint32_t version;
@@ -110,6 +112,11 @@ WEIR_MUST_CHECK enum weir_error wi_dynamodb_update_row(
     const struct wi_dynamodb_table *table,
     const char *key,
     const struct wi_dynamodb_write *write);
+
+/* --- lease_store_dynamodb_rights.c --- */
+
+/* WEIR_EACCESS if something that a worker does is not allowed; the log says what. Once a store. */
+WEIR_MUST_CHECK enum weir_error wi_dynamodb_check_rights(struct wi_dynamodb_store *store);
 
 /* --- lease_store_dynamodb_change.c: look, judge, write on that condition; in parallel --- */
 

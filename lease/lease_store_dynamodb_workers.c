@@ -89,7 +89,10 @@ wi_dynamodb_open_application(
     if (error != WEIR_OK) {
         return error;
     }
-    error = wi_dynamodb_get_state(store, &state);
+    error = wi_dynamodb_check_rights(store);
+    if (error == WEIR_OK) {
+        error = wi_dynamodb_get_state(store, &state);
+    }
     if (error == WEIR_OK && !state.has_application) {
         adopt(store, wish); /* says where rows of Java at AT_TIMESTAMP begin */
     }

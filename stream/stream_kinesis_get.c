@@ -174,6 +174,13 @@ note_pace(
 
 /* --- get --- */
 
+/* Failures of rights, servers and networks are in the log of the client already. */
+static bool
+is_told(enum weir_error error)
+{
+    return error == WEIR_EACCESS || error == WEIR_ETIMEOUT || error == WEIR_EIO;
+}
+
 /* One page, as soon as the pace allows it: WEIR_ETHROTTLED says that it does not yet. */
 static enum weir_error
 fetch(
@@ -204,7 +211,7 @@ fetch(
     if (error != WEIR_OK && error != WEIR_ETRIMMED) {
         wi_log(
             stream->env,
-            error == WEIR_ECORRUPT ? WEIR_LOG_WARN : WEIR_LOG_DEBUG, /* aws tells of the rest */
+            error == WEIR_ETHROTTLED || is_told(error) ? WEIR_LOG_DEBUG : WEIR_LOG_WARN,
             "stream",
             "%s: %s",
             reader->shard_id,
