@@ -565,18 +565,12 @@ decide_leading(struct wi_coordinator *c)
     return continue_pass(c);
 }
 
-/* C29: pictures that come meanwhile must not cut the wait short, or a table that refuses every
- * write would be written to as fast as it can be read. */
-static bool
-is_patient(const struct wi_coordinator *c)
-{
-    return c->table != NULL && wi_mono_before(c->now, c->patient_until);
-}
-
+/* C29: pictures that come meanwhile do not cut the wait short, or a table that refuses every write
+ * would be written to as fast as it can be read. */
 static struct wi_coordinator_action
 decide(struct wi_coordinator *c)
 {
-    if (is_patient(c)) {
+    if (c->table != NULL && wi_mono_before(c->now, c->patient_until)) {
         c->wake = c->patient_until;
         return wait_until(c->wake);
     }

@@ -198,8 +198,8 @@ static enum weir_error
 run(struct renewal *renewal, struct wi_renew_answer *answer)
 {
     struct wi_dynamodb_store *store = renewal->store;
-    size_t report = renewal->count;
-    size_t total = renewal->count;
+    const size_t report = renewal->count;
+    size_t total = report;
     struct weir_mono sent = wi_dynamodb_now(store);
     enum weir_error error = WEIR_OK;
     bool has_report = false;
