@@ -61,6 +61,7 @@ struct wi_aws_call {
     const char *operation;      /* "PutRecords" */
     struct weir_bytes body;     /* JSON */
     bool repeatable;            /* an attempt whose outcome is unknown may be made again */
+    bool bulk;                  /* megabytes of answer are expected */
     int64_t attempt_timeout_ms; /* 0: the client's */
     uint32_t attempts_max;      /* 0: the client's */
 

@@ -108,6 +108,7 @@ prepare(
         .body = call->body,
         .connect_timeout_ms = lesser(client->connect_timeout_ms, timeout_ms),
         .timeout_ms = timeout_ms,
+        .bulk = call->bulk,
     };
     (void)wi_str_copy(course->key_id, sizeof course->key_id, wi_str(credentials->key_id));
     course->under_way = true;

@@ -40,6 +40,7 @@ struct wi_http_request {
     int64_t connect_timeout_ms; /* > 0 */
     int64_t timeout_ms;         /* > 0: of the whole exchange, connecting included */
     int64_t quiet_timeout_ms;   /* > 0: of silence in a body that is streamed; 0: none */
+    bool bulk;                  /* megabytes are expected: a large receive buffer */
     bool http2;                 /* ask for HTTP/2 (enhanced fan-out) */
     wi_http_body_fn stream;     /* gets the body of a 2xx answer; NULL: it is collected */
     void *stream_context;

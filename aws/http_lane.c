@@ -30,6 +30,10 @@
 /* An idle connection is not used again after this: load balancers close theirs after 60 s. */
 #define IDLE_CONNECTION_MAX_S 50L
 #define MS_PER_S              1000
+/* Receive buffers. With the small one, libcurl's default, reading 100-byte records from Kinesis
+ * costs a sixth more processor time. */
+#define RECEIVE_BYTES      16384L
+#define BULK_RECEIVE_BYTES (512L * 1024)
 
 static size_t
 give_body(char *to, size_t size, size_t count, void *context)
@@ -281,6 +285,8 @@ set_limits(CURL *easy, const struct wi_http_request *request)
     (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     (void)curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    (void)curl_easy_setopt(
+        easy, CURLOPT_BUFFERSIZE, request->bulk ? BULK_RECEIVE_BYTES : RECEIVE_BYTES);
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_S);
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_S);

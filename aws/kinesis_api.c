@@ -184,6 +184,7 @@ wi_kinesis_get_records(
         .operation = "GetRecords",
         .body = &body,
         .repeatable = true,
+        .bulk = true,
         .attempt_timeout_ms = WI_KINESIS_READ_TIMEOUT_MS,
         .attempts_max = 1};
     enum weir_error error;

@@ -66,6 +66,7 @@ wi_kinesis_send(
     call.operation = request->operation;
     call.body = (struct weir_bytes){body.data, body.length};
     call.repeatable = request->repeatable;
+    call.bulk = request->bulk;
     call.attempt_timeout_ms = request->attempt_timeout_ms;
     call.attempts_max = request->attempts_max;
     call.answer = *answer; /* its memory is used again */

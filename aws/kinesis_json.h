@@ -23,6 +23,7 @@ struct wi_kinesis_request {
     const char *operation;
     const struct wi_buffer *body;
     bool repeatable;            /* doing it twice is doing it once, or is the lesser evil */
+    bool bulk;                  /* megabytes of answer are expected */
     int64_t attempt_timeout_ms; /* 0: the client's */
     uint32_t attempts_max;      /* 0: the client's */
 };
