@@ -96,7 +96,7 @@ def texts(first, last):
 
 
 def run_through(folder):
-    """Four sets of credentials, a source that is down, and a right that is away for a while."""
+    """Keys that are revoked twice, a source that is down, a right that is away for a while."""
     cloud, port = aws_cloud.serve()
     cloud.put(texts(1, 40))
     worker = Worker(folder, f"http://127.0.0.1:{port}", container(port), "--retry-cap", "300ms")
@@ -137,6 +137,26 @@ def run_through(folder):
         if len(cloud.served_by) < 3:
             raise Failed(f"only the keys {cloud.served_by} were used")
         return worker.stderr()
+    finally:
+        worker.kill()
+
+
+def short_lived(folder):
+    """Every key lives for two seconds and says so; records come all the while."""
+    cloud, port = aws_cloud.serve()
+    cloud.lifetime_s = 2
+    worker = Worker(folder, f"http://127.0.0.1:{port}", container(port))
+    try:
+        count = 0
+        while len([key for key in list(cloud.served_by) if cloud.served_by[key] > 0]) < 3:
+            cloud.put(texts(count + 1, count + 5))
+            count += 5
+            worker.wait_for_records(texts(1, count))
+        worker.process.terminate()
+        if worker.end() != 0 or worker.printed() != texts(1, count):
+            raise Failed(f"status {worker.process.returncode}:\n{worker.stderr()}")
+        return f"{count} records by {len(cloud.served_by)} keys, {cloud.expired} requests too " \
+               f"late\n{worker.stderr()}"
     finally:
         worker.kill()
 
@@ -280,6 +300,7 @@ DENIED = "AccessDeniedException"
 RIGHT = "give the identity the right to this operation"
 CASES = {
     "it runs through": run_through,
+    "short-lived credentials": short_lived,
     "wrong access key": wrong_key,
     "wrong secret key": wrong_secret,
     "wrong region": wrong_region,
