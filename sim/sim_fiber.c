@@ -108,6 +108,7 @@ after_exit(void *fake)
 static void
 enter(unsigned high, unsigned low)
 {
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): there is no other way in */
     struct wi_sim_fiber *fiber = (void *)((uintptr_t)high << 32 | low);
 
     after_entry(fiber, NULL);

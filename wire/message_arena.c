@@ -68,7 +68,9 @@ holds_impossible_field(const ProtobufCMessage *message)
         const ProtobufCMessage *inner = NULL;
 
         if (field->type == PROTOBUF_C_TYPE_MESSAGE && field->label != PROTOBUF_C_LABEL_REPEATED) {
-            memcpy(&inner, (const char *)message + field->offset, sizeof inner);
+            const void *at = (const char *)message + field->offset;
+
+            inner = *(const ProtobufCMessage *const *)at;
         }
         if (inner != NULL && has_impossible_field(inner)) {
             return true;

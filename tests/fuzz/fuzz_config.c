@@ -25,12 +25,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[size] = '\0';
     for (char *line = text; line != NULL && line < text + size;) {
         char *end = strchr(line, '\n');
+        enum weir_error first = WEIR_OK;
+        enum weir_error again = WEIR_OK;
 
         if (end != NULL) {
             *end = '\0';
         }
-        if (wi_config_parse(wi_worker_options_table(), &options, line, &detail) == WEIR_OK &&
-            wi_config_parse(wi_worker_options_table(), &options, line, &detail) != WEIR_OK) {
+        first = wi_config_parse(wi_worker_options_table(), &options, line, &detail);
+        again = wi_config_parse(wi_worker_options_table(), &options, line, &detail);
+        if (first == WEIR_OK && again != WEIR_OK) {
             abort(); /* what was taken once is taken again */
         }
         line = end == NULL ? NULL : end + 1;

@@ -102,7 +102,7 @@ process_records(
     void *state,
     const struct weir_process_input *input,
     struct weir_checkpointer *checkpointer,
-    size_t *ret_processed)
+    size_t *ret_processed) /* NOLINT(readability-non-const-parameter): the slot's type */
 {
     struct worker *worker = context;
     const struct shard *shard = state;
