@@ -302,24 +302,6 @@ perform_process(
     budget_give_back(runner);
 }
 
-/* Ask for a flush when enough records have been processed since the last checkpoint. */
-static void
-flush_by_count(struct wi_runner *runner, size_t just_processed)
-{
-    struct wi_runner_shared *shared = runner->shared;
-    uint64_t count = just_processed;
-
-    if (shared->checkpoint_records == 0 || !shared->settings.automatic_checkpoints) {
-        return;
-    }
-    pthread_mutex_lock(&runner->lock);
-    count += runner->engine.tracker.processed_count;
-    pthread_mutex_unlock(&runner->lock);
-    if (count >= shared->checkpoint_records) {
-        shared->request_flush(shared->context);
-    }
-}
-
 static void
 perform_call(
     struct wi_runner *runner, enum wi_consumer_action_type call, struct wi_consumer_event *event)
@@ -488,7 +470,6 @@ wi_runner_perform(
         break;
     case WI_CONSUMER_CALL_PROCESS_RECORDS:
         perform_process(runner, action, batch, ret_event);
-        flush_by_count(runner, ret_event->processed);
         break;
     case WI_CONSUMER_CALL_LEASE_LOST:
     case WI_CONSUMER_CALL_SHARD_ENDED:

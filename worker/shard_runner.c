@@ -104,17 +104,32 @@ wi_runner_stop(struct wi_runner *runner, const char *to)
     wi_runner_tell(runner, WI_FACT_STOP);
 }
 
+/* Enough records have been processed since the last checkpoint. */
+static bool
+is_flush_due(const struct wi_runner *runner)
+{
+    const struct wi_runner_shared *shared = runner->shared;
+
+    return shared->settings.automatic_checkpoints && shared->checkpoint_records > 0 &&
+           runner->engine.tracker.processed_count >= shared->checkpoint_records;
+}
+
 /* One step of the engine, with the time and the deadline that hold now. */
 static struct wi_consumer_action
 step(struct wi_runner *runner, struct wi_consumer_event *event)
 {
     struct wi_consumer_action action;
+    bool flush = false;
 
     event->now = now_of(runner);
     event->deadline = wi_runner_deadline(runner);
     pthread_mutex_lock(&runner->lock);
     action = wi_consumer_step(&runner->engine, event);
+    flush = event->type == WI_CONSUMER_PROCESSED && event->processed > 0 && is_flush_due(runner);
     pthread_mutex_unlock(&runner->lock);
+    if (flush) { /* not sooner: the flush has to find the records in the tracker */
+        runner->shared->request_flush(runner->shared->context);
+    }
     return action;
 }
 
