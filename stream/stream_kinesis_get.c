@@ -288,6 +288,7 @@ wi_kinesis_get(
         if (error == WEIR_ECORRUPT) { /* the next try reads it anew */
             wi_kinesis_reader_drop_page(reader);
             wi_buffer_reset(&reader->iterator);
+            reader->at_end = false; /* G1: with a record that is not read it is no end */
         }
     }
     if (error == WEIR_OK) {

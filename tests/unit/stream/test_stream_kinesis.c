@@ -197,6 +197,32 @@ ends_a_closed_shard_with_its_children(void **state)
     end_service(&service);
 }
 
+/* G1: the damaged record is the last one of the shard, so the end stood in the same answer. */
+static void
+does_not_end_a_shard_before_a_record_that_cannot_be_read(void **state)
+{
+    static const char last[] = "{\"NextShardIterator\":null,\"MillisBehindLatest\":0,"
+                               "\"Records\":[" RECORD("10", A) "," RECORD("20", "?") "]}";
+    static const struct service_step steps[] = {
+        {"GetShardIterator", NULL, 200, ITERATOR("i1")},
+        {"GetRecords", NULL, 200, last},
+        {"GetShardIterator", "AT_SEQUENCE_NUMBER", 200, ITERATOR("i2")},
+        {"GetRecords", "\"i2\"", 200, last},
+    };
+    struct kinesis_service service;
+
+    (void)state;
+    given_service(&service, STEPS(steps));
+    assert_int_equal(get_from(&service, horizon(), 10), WEIR_OK);
+    assert_data(&service, "A");
+    assert_false(service.result.at_shard_end);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(get_from(&service, after(10, 0), 10), WEIR_ECORRUPT);
+        assert_int_equal(weir_batch_count(service.batch), 0);
+    }
+    end_service(&service);
+}
+
 static void
 slows_down_when_it_is_refused(void **state)
 {
@@ -367,6 +393,7 @@ main(void)
         cmocka_unit_test(tells_that_retention_took_what_was_to_come),
         cmocka_unit_test(does_not_cry_over_an_idle_shard),
         cmocka_unit_test(ends_a_closed_shard_with_its_children),
+        cmocka_unit_test(does_not_end_a_shard_before_a_record_that_cannot_be_read),
         cmocka_unit_test(slows_down_when_it_is_refused),
         cmocka_unit_test(gives_latest_a_number_when_nothing_comes),
         cmocka_unit_test(changes_nothing_by_an_answer_that_is_none),
