@@ -7,6 +7,7 @@
 #ifndef WI_AWS_AWS_CLIENT_H
 #define WI_AWS_AWS_CLIENT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -56,14 +57,23 @@ enum wi_aws_class {
     WI_AWS_OTHER
 };
 
+/* An answer that is taken as it comes, over HTTP/2: not kept, and not asked for again. */
+struct wi_aws_streaming {
+    wi_http_body_fn take;
+    void *context;
+    int64_t quiet_timeout_ms;    /* of silence */
+    const atomic_bool *canceled; /* NULL: nobody cancels */
+};
+
 /* One operation and what became of it. Zero it with wi_aws_call_init(). */
 struct wi_aws_call {
-    const char *operation;      /* "PutRecords" */
-    struct weir_bytes body;     /* JSON */
-    bool repeatable;            /* an attempt whose outcome is unknown may be made again */
-    bool bulk;                  /* megabytes of answer are expected */
-    int64_t attempt_timeout_ms; /* 0: the client's */
-    uint32_t attempts_max;      /* 0: the client's */
+    const char *operation;  /* "PutRecords" */
+    struct weir_bytes body; /* JSON */
+    bool repeatable;        /* an attempt whose outcome is unknown may be made again */
+    bool bulk;              /* megabytes of answer are expected */
+    const struct wi_aws_streaming *streaming; /* NULL: the answer is collected */
+    int64_t attempt_timeout_ms;               /* 0: the client's */
+    uint32_t attempts_max;                    /* 0: the client's */
 
     enum weir_error error; /* OK, or the code of `class`; WEIR_ETIMEOUT: outcome unknown */
     enum wi_aws_class class;

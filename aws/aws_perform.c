@@ -110,6 +110,13 @@ prepare(
         .timeout_ms = timeout_ms,
         .bulk = call->bulk,
     };
+    if (call->streaming != NULL) {
+        course->exchange.request.http2 = true;
+        course->exchange.request.stream = call->streaming->take;
+        course->exchange.request.stream_context = call->streaming->context;
+        course->exchange.request.quiet_timeout_ms = call->streaming->quiet_timeout_ms;
+        course->exchange.request.canceled = call->streaming->canceled;
+    }
     (void)wi_str_copy(course->key_id, sizeof course->key_id, wi_str(credentials->key_id));
     course->under_way = true;
     call->attempts++;

@@ -7,6 +7,7 @@
 #ifndef WI_AWS_HTTP_H
 #define WI_AWS_HTTP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,7 +29,8 @@ struct wi_http_header {
     const char *value;
 };
 
-/* Called with each piece of a body as it comes; false ends the exchange with WEIR_ECANCELED. */
+/* Called with each piece of a body as it comes; false ends the exchange with WEIR_ECANCELED. While
+ * it blocks nothing more is received: that is how a reader slows a server down. */
 typedef bool (*wi_http_body_fn)(void *context, struct weir_bytes piece);
 
 struct wi_http_request {
@@ -37,12 +39,15 @@ struct wi_http_request {
     const struct wi_http_header *headers;
     size_t header_count;
     struct weir_bytes body;
-    int64_t connect_timeout_ms; /* > 0 */
-    int64_t timeout_ms;         /* > 0: of the whole exchange, connecting included */
-    int64_t quiet_timeout_ms;   /* > 0: of silence in a body that is streamed; 0: none */
-    bool bulk;                  /* megabytes are expected: a large receive buffer */
-    bool http2;                 /* ask for HTTP/2 (enhanced fan-out) */
-    wi_http_body_fn stream;     /* gets the body of a 2xx answer; NULL: it is collected */
+    int64_t connect_timeout_ms;  /* > 0 */
+    int64_t timeout_ms;          /* > 0: of the whole exchange, connecting included */
+    int64_t quiet_timeout_ms;    /* > 0: of silence, before and in the answer; 0: none */
+    bool bulk;                   /* megabytes are expected: a large receive buffer */
+    bool http2;                  /* ask for HTTP/2 (enhanced fan-out), which needs TLS, by a
+                                  * connection of its own */
+    const atomic_bool *canceled; /* true ends the exchange with WEIR_ECANCELED, at the latest after
+                                  * the next poke(); NULL: nobody does */
+    wi_http_body_fn stream;      /* gets the body of a 2xx answer; NULL: it is collected */
     void *stream_context;
 };
 
@@ -75,6 +80,8 @@ struct wi_http_ops {
     void (*perform)(void *http, struct wi_http_exchange *const *exchanges, size_t count);
     /* End the calls of other threads with WEIR_ECANCELED, now and from now on. */
     void (*interrupt)(void *http);
+    /* Have the calls of all threads look at their `canceled`. NULL, in tests: nobody cancels. */
+    void (*poke)(void *http);
     /* Wait before the next attempt; interrupt() ends it. NULL, in tests: nobody waits. */
     void (*pause)(void *http, int64_t ms);
 };

@@ -214,9 +214,19 @@ abandon_all(struct batch *batch, enum weir_error error, const char *why)
     }
 }
 
-/* End the streams that have been silent for too long; how long the others may be. */
+/* Whether nobody wants the answer any more. */
+static bool
+is_canceled(const struct wi_http_lane *lane)
+{
+    const atomic_bool *canceled = lane->exchange->request.canceled;
+
+    return canceled != NULL && atomic_load(canceled);
+}
+
+/* End the exchanges that are canceled or have been silent for too long; how long the others may
+ * be. */
 static int64_t
-check_silence(struct batch *batch)
+check_lanes(struct batch *batch)
 {
     struct weir_mono now = wi_mono_now(batch->http->base.env);
     int64_t least_ms = POLL_MAX_MS;
@@ -226,8 +236,10 @@ check_silence(struct batch *batch)
         int64_t left_ms =
             lane->exchange == NULL ? INT64_MAX : wi_http_lane_quiet_left_ms(lane, now);
 
-        if (left_ms <= 0) {
-            abandon(batch, lane, WEIR_ETIMEOUT, "silence in the stream for too long");
+        if (lane->exchange != NULL && is_canceled(lane)) {
+            abandon(batch, lane, WEIR_ECANCELED, "not wanted any more");
+        } else if (left_ms <= 0) {
+            abandon(batch, lane, WEIR_ETIMEOUT, "silence for too long");
         } else if (left_ms < least_ms) {
             least_ms = left_ms;
         }
@@ -249,7 +261,7 @@ run(struct batch *batch)
             abandon_all(batch, WEIR_ECANCELED, "given up because of a shutdown");
             return;
         }
-        wait_ms = check_silence(batch);
+        wait_ms = check_lanes(batch);
         start_more(batch);
         if (code == CURLM_OK && batch->active > 0 && running > 0) {
             code = curl_multi_poll(batch->caller->multi, NULL, 0, (int)wait_ms, NULL);
@@ -280,6 +292,18 @@ perform(void *self, struct wi_http_exchange *const *exchanges, size_t count)
     if (caller != NULL) {
         give_back(http, caller);
     }
+}
+
+static void
+poke(void *self)
+{
+    struct curl_http *http = self;
+
+    (void)pthread_mutex_lock(&http->mutex);
+    for (const struct caller *caller = http->busy; caller != NULL; caller = caller->next) {
+        (void)curl_multi_wakeup(caller->multi);
+    }
+    (void)pthread_mutex_unlock(&http->mutex);
 }
 
 static void
@@ -340,6 +364,7 @@ static const struct wi_http_ops curl_ops = {
     .close = close_http,
     .perform = perform,
     .interrupt = interrupt,
+    .poke = poke,
     .pause = pause_for,
 };
 

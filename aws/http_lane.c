@@ -83,9 +83,10 @@ take_body(char *data, size_t size, size_t count, void *context)
             lane->refused = WEIR_ECANCELED;
             return 0;
         }
-        lane->heard = wi_mono_now(lane->env);
+        lane->heard = wi_mono_now(lane->env); /* after it, however long it blocked */
         return length;
     }
+    lane->heard = wi_mono_now(lane->env);
     if (length > WI_HTTP_BODY_MAX - exchange->body.length) {
         lane->refused = WEIR_ELIMIT;
         return 0;
@@ -188,6 +189,7 @@ take_header(char *data, size_t size, size_t count, void *context)
     struct weir_str value;
     long status = 0;
 
+    lane->heard = wi_mono_now(lane->env);
     if (wi_str_starts_with(line, WI_STR("HTTP/"))) {
         /* Of several heads, 100 Continue for instance, the last one counts. */
         forget_answer(lane->exchange);
@@ -200,8 +202,6 @@ take_header(char *data, size_t size, size_t count, void *context)
         note_header(lane, name, trimmed(value));
     } else if (trimmed(line).length == 0) {
         lane->head_ended = true;
-        lane->in_body = is_streamed(lane);
-        lane->heard = wi_mono_now(lane->env);
     }
     return line.length;
 }
@@ -302,6 +302,9 @@ set_limits(CURL *easy, const struct wi_http_request *request)
         easy,
         CURLOPT_HTTP_VERSION,
         (long)(request->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+    /* libcurl would take any idle connection to the host, whatever HTTP it speaks. */
+    (void)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->http2 ? 1L : 0L);
+    (void)curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, request->http2 ? 1L : 0L);
 }
 
 static void
@@ -379,7 +382,7 @@ wi_http_lane_start(
     lane->body_sent = 0;
     lane->refused = WEIR_OK;
     lane->head_ended = false;
-    lane->in_body = false;
+    lane->heard = wi_mono_now(lane->env);
     lane->words[0] = '\0';
     wi_buffer_reset(&exchange->body);
     forget_answer(exchange);
@@ -582,7 +585,7 @@ wi_http_lane_quiet_left_ms(const struct wi_http_lane *lane, struct weir_mono now
 {
     int64_t limit_ms = lane->exchange->request.quiet_timeout_ms;
 
-    if (!lane->in_body || limit_ms <= 0) {
+    if (limit_ms <= 0) {
         return INT64_MAX;
     }
     return wi_mono_until_ms(now, wi_mono_add_ms(lane->heard, limit_ms));

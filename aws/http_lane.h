@@ -19,9 +19,8 @@ struct wi_http_lane {
     struct curl_slist *headers;
     size_t body_sent;        /* bytes that libcurl has taken */
     enum weir_error refused; /* why a callback ended the transfer; WEIR_OK: none did */
-    struct weir_mono heard;  /* when the last piece of a body came */
+    struct weir_mono heard;  /* when something came, or the start */
     bool head_ended;         /* the blank line after the last head has come */
-    bool in_body;            /* of an answer that is streamed */
     char words[CURL_ERROR_SIZE];
 };
 
@@ -35,7 +34,7 @@ void wi_http_lane_finish(struct wi_http_lane *lane, CURLcode code);
 /* End it from outside, WEIR_ECANCELED or WEIR_ETIMEOUT. */
 void wi_http_lane_abandon(struct wi_http_lane *lane, enum weir_error error, const char *why);
 
-/* Milliseconds until the silence in a streamed body has lasted too long; INT64_MAX: no limit. */
+/* Milliseconds until the silence has lasted too long; INT64_MAX: no limit. */
 int64_t wi_http_lane_quiet_left_ms(const struct wi_http_lane *lane, struct weir_mono now);
 
 void wi_http_lane_free(struct wi_http_lane *lane);

@@ -67,6 +67,7 @@ wi_kinesis_send(
     call.body = (struct weir_bytes){body.data, body.length};
     call.repeatable = request->repeatable;
     call.bulk = request->bulk;
+    call.streaming = request->streaming;
     call.attempt_timeout_ms = request->attempt_timeout_ms;
     call.attempts_max = request->attempts_max;
     call.answer = *answer; /* its memory is used again */

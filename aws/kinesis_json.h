@@ -9,6 +9,7 @@
 #include <weir/error.h>
 #include <weir/types.h>
 
+#include "aws/aws_client.h"
 #include "aws/kinesis_api.h"
 #include "core/str.h"
 
@@ -22,10 +23,11 @@ void wi_kinesis_append_stream(const struct wi_kinesis_api *api, struct wi_buffer
 struct wi_kinesis_request {
     const char *operation;
     const struct wi_buffer *body;
-    bool repeatable;            /* doing it twice is doing it once, or is the lesser evil */
-    bool bulk;                  /* megabytes of answer are expected */
-    int64_t attempt_timeout_ms; /* 0: the client's */
-    uint32_t attempts_max;      /* 0: the client's */
+    bool repeatable; /* doing it twice is doing it once, or is the lesser evil */
+    bool bulk;       /* megabytes of answer are expected */
+    const struct wi_aws_streaming *streaming; /* NULL: the answer is collected */
+    int64_t attempt_timeout_ms;               /* 0: the client's */
+    uint32_t attempts_max;                    /* 0: the client's */
 };
 
 /* Send it; the answer's text goes to `answer`, an initialised buffer. */

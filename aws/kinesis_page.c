@@ -454,20 +454,21 @@ take_children(struct scan *s, struct wi_kinesis_page *page)
     return take(s, ']');
 }
 
+/* A text that may be null or missing. */
 static bool
-take_iterator(struct scan *s, struct wi_kinesis_page *page)
+take_optional(struct scan *s, struct weir_str *ret, bool *ret_any)
 {
     struct weir_str text;
 
-    page->has_next = false;
+    *ret_any = false;
     if (take_null(s)) {
         return true;
     }
     if (!take_string(s, &text)) {
         return false;
     }
-    page->next_iterator = text;
-    page->has_next = text.length > 0;
+    *ret = text;
+    *ret_any = text.length > 0;
     return true;
 }
 
@@ -484,7 +485,10 @@ take_page_member(struct scan *s, struct wi_kinesis_page *page, bool *has_records
         return take_records(s, page);
     }
     if (wi_str_equal(name, WI_STR("NextShardIterator"))) {
-        return take_iterator(s, page);
+        return take_optional(s, &page->next_iterator, &page->has_next);
+    }
+    if (wi_str_equal(name, WI_STR("ContinuationSequenceNumber"))) {
+        return take_optional(s, &page->continuation, &page->has_continuation);
     }
     if (wi_str_equal(name, WI_STR("MillisBehindLatest")) && !next_is(s, 'n')) {
         return take_scaled(s, 0, &page->millis_behind);
@@ -526,6 +530,8 @@ wi_kinesis_page_read(struct wi_kinesis_page *page, struct weir_str text)
     page->millis_behind = -1;
     page->next_iterator = (struct weir_str){NULL, 0};
     page->has_next = false;
+    page->continuation = (struct weir_str){NULL, 0};
+    page->has_continuation = false;
     memset(page->child_shard_ids, 0, sizeof page->child_shard_ids);
     if (text.length == 0 || !take_page(&s, page)) {
         page->count = 0;

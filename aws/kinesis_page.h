@@ -1,7 +1,7 @@
 /*
- * The answer of GetRecords, read in one pass without a tree and without an allocation: each record
- * becomes an entry of places in the answer's text, which is decoded when it is handed on
- * (docs/adr/0009-get-records-by-a-scanner.md). Pure.
+ * The answer of GetRecords, or an event of SubscribeToShard, read in one pass without a tree and
+ * without an allocation: each record becomes an entry of places in the answer's text, which is
+ * decoded when it is handed on (docs/adr/0009-get-records-by-a-scanner.md). Pure.
  *
  * The text is what some server sent: nothing in it is believed. The whole answer is read before the
  * first record of it is used, so a cut or damaged one changes nothing.
@@ -37,7 +37,9 @@ struct wi_kinesis_page {
     size_t count;
     int64_t millis_behind; /* -1 if the answer has none */
     struct weir_str next_iterator;
-    bool has_next; /* else the shard is closed and this is its end */
+    bool has_next;                /* else the shard is closed and this is its end */
+    struct weir_str continuation; /* of an event, likewise: the number where the next one goes on */
+    bool has_continuation;
     char child_shard_ids[WEIR_CHILDREN_MAX][WEIR_NAME_SIZE];
 };
 

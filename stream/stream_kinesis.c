@@ -24,6 +24,7 @@
 #include "core/mono.h"
 #include "core/str.h"
 #include "stream/shard_graph.h"
+#include "stream/stream_kinesis_fanout.h"
 #include "stream/stream_kinesis_url.h"
 #include "stream/stream_source.h"
 
@@ -35,9 +36,10 @@
 
 /* --- waiting --- */
 
-/* Wait under the lock until interrupted or until the time is over. */
+/* Wait under the lock until interrupted, until the word is another one than `seen`, or until the
+ * time is over. */
 static void
-wait_locked(struct wi_kinesis_stream *stream, int64_t ms)
+wait_locked(struct wi_kinesis_stream *stream, const uint32_t *seen, int64_t ms)
 {
     struct timespec until = {0};
 
@@ -48,7 +50,7 @@ wait_locked(struct wi_kinesis_stream *stream, int64_t ms)
         until.tv_nsec -= NS_PER_SECOND;
         until.tv_sec++;
     }
-    while (!stream->interrupted &&
+    while (!stream->interrupted && (seen == NULL || *seen == stream->word) &&
            pthread_cond_timedwait(&stream->woken, &stream->lock, &until) == 0) {
     }
 }
@@ -59,34 +61,37 @@ wi_kinesis_pause(struct wi_kinesis_stream *stream, int64_t ms)
     bool interrupted;
 
     pthread_mutex_lock(&stream->lock);
-    wait_locked(stream, ms);
+    wait_locked(stream, NULL, ms);
     interrupted = stream->interrupted;
     pthread_mutex_unlock(&stream->lock);
     return !interrupted;
 }
 
-/* Kinesis wakes nobody: the word stays the same, and readers come back by themselves after
- * weir_get_result.retry_after_ms. */
+/* Kinesis wakes nobody, so without subscriptions the word stays the same, and readers come back by
+ * themselves after weir_get_result.retry_after_ms. */
 static uint32_t
 wait_word(void *source, uint32_t seen, int64_t timeout_ms)
 {
-    (void)wi_kinesis_pause(source, timeout_ms);
-    return seen;
+    struct wi_kinesis_stream *stream = source;
+    uint32_t word;
+
+    pthread_mutex_lock(&stream->lock);
+    wait_locked(stream, &seen, timeout_ms);
+    word = stream->word;
+    pthread_mutex_unlock(&stream->lock);
+    return word;
 }
 
 static uint32_t
 wake_word(void *source)
 {
-    (void)source;
-    return 0;
-}
+    struct wi_kinesis_stream *stream = source;
+    uint32_t word;
 
-static uint32_t
-slot_word(void *source, struct weir_str shard_id)
-{
-    (void)source;
-    (void)shard_id;
-    return 0;
+    pthread_mutex_lock(&stream->lock);
+    word = stream->word;
+    pthread_mutex_unlock(&stream->lock);
+    return word;
 }
 
 static uint64_t
@@ -107,6 +112,7 @@ interrupt(void *source)
     pthread_cond_broadcast(&stream->woken);
     pthread_mutex_unlock(&stream->lock);
     stream->http->ops->interrupt(stream->http->http);
+    wi_kinesis_subscriptions_interrupt(stream);
 }
 
 /* --- shards --- */
@@ -329,6 +335,7 @@ close_stream(void *source)
     }
     EVP_MD_free(stream->md5);
     pthread_cond_destroy(&stream->woken);
+    pthread_mutex_destroy(&stream->consumer_lock);
     pthread_mutex_destroy(&stream->lock);
     wi_free(stream->env, stream);
 }
@@ -346,7 +353,7 @@ static const struct wi_stream_source_ops kinesis_ops = {
     .version = version,
     .wait = wait_word,
     .wake_word = wake_word,
-    .slot_word = slot_word,
+    .slot_word = wi_kinesis_slot_word,
     .interrupt = interrupt,
     .fetch_is_local = false,
 };
@@ -388,6 +395,7 @@ init_waiting(struct wi_kinesis_stream *stream)
     pthread_condattr_t attributes;
 
     pthread_mutex_init(&stream->lock, NULL);
+    pthread_mutex_init(&stream->consumer_lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&stream->woken, &attributes);
@@ -479,6 +487,7 @@ wi_stream_kinesis_open_with(
         return error;
     }
     atomic_store(&source->retention_ms, summary.retention_ms);
+    memcpy(source->arn, summary.stream_arn, sizeof source->arn);
     name_stream(source, stream);
     stream->ops = &kinesis_ops;
     stream->source = source;

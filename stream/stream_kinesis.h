@@ -2,8 +2,9 @@
  * Kinesis as a stream source: what its files share. docs/kinesis.md has the rules.
  *
  * stream_kinesis.c opens, closes and describes; _get.c reads, with a reader for each shard
- * (_reader.c) whose page is cut into batches (_records.c); _latest.c says what LATEST means in
- * numbers; _put.c puts; _reshard.c splits, merges and scales.
+ * (_reader.c) whose page is cut into batches (_records.c); _fanout.c gets pages from a subscription
+ * (_subscription.c) instead; _latest.c says what LATEST means in numbers; _put.c puts; _reshard.c
+ * splits, merges and scales.
  */
 #ifndef WI_STREAM_STREAM_KINESIS_H
 #define WI_STREAM_STREAM_KINESIS_H
@@ -72,12 +73,17 @@ struct wi_kinesis_reader {
     bool look_for_first;    /* the first record read must be `wanted`, or retention took it */
     size_t text_per_record; /* guess from pages before */
     size_t records_ask;     /* how many to ask for; fewer after an answer that did not come */
+    bool is_look;           /* the caller wants to see one record, whatever it is */
     size_t records_wanted;  /* by the caller, if that is few: no page for a look at one record */
     EVP_MD_CTX *md5;
     struct wi_kinesis_family family; /* filled when an aggregated record comes */
     bool has_family;
     struct wi_aggregate_key *keys; /* memory for the tables of one aggregate */
     size_t key_capacity;
+    struct wi_kinesis_fanout *fanout; /* NULL: it never was subscribed */
+    bool follows;                     /* the subscription goes on where the page ends */
+    bool has_number;                  /* the place where the last event says to go on */
+    struct weir_sequence_number number;
 };
 
 /* A shard that is or was read through this handle. */
@@ -85,6 +91,7 @@ struct wi_kinesis_slot {
     char shard_id[WEIR_NAME_SIZE];
     struct wi_kinesis_pace pace;
     struct wi_kinesis_reader *reader; /* NULL while a thread reads with it */
+    atomic_uint word;                 /* raised when an event of a subscription has come */
 };
 
 struct wi_kinesis_stream {
@@ -98,9 +105,14 @@ struct wi_kinesis_stream {
     _Atomic size_t pages_bytes; /* memory of all pages */
     _Atomic uint64_t version;   /* raised when a look at the stream itself is due */
     _Atomic bool is_suspect;    /* something of the stream was not found */
-    pthread_mutex_t lock;       /* guards what follows */
+    char arn[WI_KINESIS_ARN_SIZE];
+    pthread_mutex_t consumer_lock;          /* guards the next; held while Kinesis is asked */
+    char consumer_arn[WI_KINESIS_ARN_SIZE]; /* for enhanced fan-out; "": not known to be active */
+    pthread_mutex_t lock;                   /* guards what follows */
     pthread_cond_t woken;
     bool interrupted;
+    uint32_t word; /* raised with that of any slot */
+    struct wi_kinesis_subscription *subscriptions;
     struct wi_kinesis_slot **slots; /* sorted by shard id */
     size_t slot_count;
     size_t slot_capacity;
@@ -154,6 +166,8 @@ enum weir_error wi_kinesis_refresh(struct wi_kinesis_stream *stream, struct weir
 /* Wait for a change that was begun; WEIR_ETIMEOUT if it takes too long. */
 enum weir_error wi_kinesis_wait_active(
     struct wi_kinesis_stream *stream, struct weir_detail *detail);
+/* The word of one shard; 0 if it was never read. */
+uint32_t wi_kinesis_slot_word(void *source, struct weir_str shard_id);
 /* Sleep, unless interrupted: false then. */
 bool wi_kinesis_pause(struct wi_kinesis_stream *stream, int64_t ms);
 /* What the last list says of a shard; lists anew if it has none. */
@@ -173,6 +187,11 @@ bool wi_kinesis_reader_has_records(const struct wi_kinesis_reader *reader);
  * was to come next is gone. */
 enum weir_error wi_kinesis_reader_fetch(
     struct wi_kinesis_reader *reader, struct weir_detail *detail);
+/* Read the text as a page, an event's or an answer's; what is wanted of it is delivered next.
+ * WEIR_ECORRUPT: it is none; WEIR_ETRIMMED likewise. */
+enum weir_error wi_kinesis_reader_read(struct wi_kinesis_reader *reader, bool is_event);
+/* Memory of the page, which the handle adds up. */
+size_t wi_kinesis_reader_page_bytes(const struct wi_kinesis_reader *reader);
 /* Forget the page. */
 void wi_kinesis_reader_drop_page(struct wi_kinesis_reader *reader);
 /* Move records of the page to the batch. */

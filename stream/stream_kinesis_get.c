@@ -18,6 +18,7 @@
 #include "core/str.h"
 #include "stream/batch.h"
 #include "stream/stream_kinesis.h"
+#include "stream/stream_kinesis_fanout.h"
 #include "stream/stream_kinesis_pace.h"
 
 /* Who asks for fewer records than this gets no page of many. */
@@ -126,6 +127,22 @@ give_back(
     wi_kinesis_reader_free(other);
 }
 
+uint32_t
+wi_kinesis_slot_word(void *source, struct weir_str shard_id)
+{
+    struct wi_kinesis_stream *stream = source;
+    uint32_t word = 0;
+    size_t at;
+
+    pthread_mutex_lock(&stream->lock);
+    at = slot_place(stream, shard_id);
+    if (at < stream->slot_count && wi_str_equal_z(shard_id, stream->slots[at]->shard_id)) {
+        word = atomic_load(&stream->slots[at]->word);
+    }
+    pthread_mutex_unlock(&stream->lock);
+    return word;
+}
+
 /* --- pace --- */
 
 static int64_t
@@ -181,6 +198,37 @@ is_told(enum weir_error error)
     return error == WEIR_EACCESS || error == WEIR_ETIMEOUT || error == WEIR_EIO;
 }
 
+/* By GetRecords. */
+static enum weir_error
+fetch_page(
+    struct wi_kinesis_stream *stream,
+    struct wi_kinesis_slot *slot,
+    struct wi_kinesis_reader *reader,
+    struct weir_detail *detail)
+{
+    struct weir_mono sent = wi_mono_now(stream->env);
+    enum weir_error error = wi_kinesis_reader_fetch(reader, detail);
+
+    if (error == WEIR_EEXPIRED) {
+        error = wi_kinesis_reader_fetch(reader, detail);
+    }
+    note_pace(stream, slot, reader, sent, error);
+    if (error == WEIR_OK && reader->page.count == 0 && reader->next.type == WEIR_LATEST &&
+        !reader->at_end) {
+        error = wi_kinesis_resolve_latest(reader, detail);
+    }
+    return error;
+}
+
+/* Whether this read is one for a subscription. LATEST is looked for by GetRecords, until there is a
+ * number, and a look at one record is not worth a subscription. */
+static bool
+uses_fan_out(const struct wi_kinesis_reader *reader)
+{
+    return reader->stream->url.consumer[0] != '\0' && !reader->is_look &&
+           reader->next.type != WEIR_LATEST;
+}
+
 /* One page, as soon as the pace allows it: WEIR_ETHROTTLED says that it does not yet. */
 static enum weir_error
 fetch(
@@ -189,20 +237,19 @@ fetch(
     struct wi_kinesis_reader *reader)
 {
     struct weir_detail detail = {""};
-    struct weir_mono sent = wi_mono_now(stream->env);
-    enum weir_error error;
+    enum weir_error error = WEIR_OK;
 
-    if (wait_of(stream, slot) > 0) {
+    if (uses_fan_out(reader)) {
+        error = wi_kinesis_fanout_fetch(reader, &slot->word, &detail);
+    } else if (wait_of(stream, slot) > 0) {
         return WEIR_ETHROTTLED;
-    }
-    error = wi_kinesis_reader_fetch(reader, &detail);
-    if (error == WEIR_EEXPIRED) {
-        error = wi_kinesis_reader_fetch(reader, &detail);
-    }
-    note_pace(stream, slot, reader, sent, error);
-    if (error == WEIR_OK && reader->page.count == 0 && reader->next.type == WEIR_LATEST &&
-        !reader->at_end) {
-        error = wi_kinesis_resolve_latest(reader, &detail);
+    } else {
+        if (stream->url.consumer[0] != '\0') {
+            error = wi_kinesis_fanout_find_consumer(stream, &detail); /* what is wrong shows now */
+        }
+        if (error == WEIR_OK || error == WEIR_EBUSY) {
+            error = fetch_page(stream, slot, reader, &detail);
+        }
     }
     if (error == WEIR_ENOTFOUND) {
         atomic_store(&stream->is_suspect, true);
@@ -252,6 +299,10 @@ fill_result(
         memcpy(ret->child_shard_ids, reader->page.child_shard_ids, sizeof ret->child_shard_ids);
         return;
     }
+    if (uses_fan_out(reader)) {
+        ret->retry_after_ms = wi_kinesis_fanout_wait_ms(reader);
+        return;
+    }
     /* Not 0: that would mean that somebody wakes the reader. */
     ret->retry_after_ms = wait_of(stream, slot);
     ret->retry_after_ms += ret->retry_after_ms == 0 ? 1 : 0;
@@ -280,6 +331,7 @@ wi_kinesis_get(
     wi_kinesis_reader_place(reader, &request->from);
     reader->records_wanted =
         request->records_max < FEW_RECORDS ? request->records_max : WEIR_GET_RECORDS_MAX;
+    reader->is_look = request->records_max == 1 && request->bytes_max == 1;
     if (!wi_kinesis_reader_has_records(reader) && !reader->at_end) {
         error = fetch(stream, slot, reader);
     }
@@ -289,6 +341,8 @@ wi_kinesis_get(
             wi_kinesis_reader_drop_page(reader);
             wi_buffer_reset(&reader->iterator);
             reader->at_end = false; /* G1: with a record that is not read it is no end */
+            reader->follows = false;
+            reader->has_number = false;
         }
     }
     if (error == WEIR_OK) {

@@ -20,6 +20,7 @@
 #include "core/sequence_number.h"
 #include "core/str.h"
 #include "stream/stream_kinesis.h"
+#include "stream/stream_kinesis_fanout.h"
 
 /* First guess of how much text a record takes. */
 #define TEXT_PER_RECORD 2048U
@@ -63,6 +64,7 @@ wi_kinesis_reader_free(struct wi_kinesis_reader *reader)
     if (reader == NULL) {
         return;
     }
+    wi_kinesis_fanout_free(reader->fanout, reader->stream->env);
     wi_kinesis_reader_drop_page(reader);
     wi_buffer_free(&reader->iterator);
     EVP_MD_CTX_free(reader->md5);
@@ -71,8 +73,8 @@ wi_kinesis_reader_free(struct wi_kinesis_reader *reader)
 }
 
 /* Both the text and the places of its records. */
-static size_t
-page_bytes(const struct wi_kinesis_reader *reader)
+size_t
+wi_kinesis_reader_page_bytes(const struct wi_kinesis_reader *reader)
 {
     return reader->text.capacity + reader->page.capacity * sizeof *reader->page.records;
 }
@@ -80,7 +82,7 @@ page_bytes(const struct wi_kinesis_reader *reader)
 void
 wi_kinesis_reader_drop_page(struct wi_kinesis_reader *reader)
 {
-    atomic_fetch_sub(&reader->stream->pages_bytes, page_bytes(reader));
+    atomic_fetch_sub(&reader->stream->pages_bytes, wi_kinesis_reader_page_bytes(reader));
     wi_buffer_free(&reader->text);
     wi_free(reader->stream->env, reader->page.records);
     reader->page = (struct wi_kinesis_page){.count = 0};
@@ -175,6 +177,8 @@ begin_at(struct wi_kinesis_reader *reader, const struct weir_position *from)
     reader->page.count = 0;
     reader->index = 0;
     reader->at_end = false;
+    reader->follows = false;
+    reader->has_number = false;
     wi_buffer_reset(&reader->iterator);
     reader->latest_ms = 0;
     reader->has_wanted = is_numbered(from);
@@ -267,7 +271,7 @@ static size_t
 records_to_ask(const struct wi_kinesis_reader *reader)
 {
     const size_t used = atomic_load(&reader->stream->pages_bytes);
-    const size_t own = page_bytes(reader);
+    const size_t own = wi_kinesis_reader_page_bytes(reader);
     const size_t others = used > own ? used - own : 0;
     const size_t left =
         others < WI_KINESIS_PAGES_BYTES_MAX ? WI_KINESIS_PAGES_BYTES_MAX - others : 0;
@@ -312,14 +316,15 @@ reserve_places(struct wi_kinesis_reader *reader, size_t count)
     return WEIR_OK;
 }
 
-/* A rough count of the records of an answer, never too small: each has one sequence number. */
+/* A rough count of the records of an answer, never too small: each has one sequence number. Nobody
+ * has promised how many an event may have. */
 static size_t
-count_records(struct weir_str text)
+count_records(struct weir_str text, bool is_event)
 {
     static const char least[] = "{\"Data\":\"\",\"PartitionKey\":\"\",\"SequenceNumber\":\"0\"}";
     const size_t most = text.length / (sizeof least - 1) + 1;
 
-    return most < WI_KINESIS_GET_RECORDS_MAX ? most : WI_KINESIS_GET_RECORDS_MAX;
+    return is_event || most < WI_KINESIS_GET_RECORDS_MAX ? most : WI_KINESIS_GET_RECORDS_MAX;
 }
 
 static enum weir_error
@@ -338,6 +343,25 @@ keep_iterator(struct wi_kinesis_reader *reader)
     wi_buffer_append_str(&reader->iterator, next);
     reader->iterator_since = wi_mono_now(reader->stream->env);
     return wi_buffer_error(&reader->iterator);
+}
+
+/* Where an event says to go on. Without such a number it must be the shard's end, and say so by
+ * children: an event that lacks it for another reason must not end a shard. */
+static enum weir_error
+keep_continuation(struct wi_kinesis_reader *reader)
+{
+    const struct wi_kinesis_page *page = &reader->page;
+
+    if (!page->has_continuation) {
+        reader->at_end = page->child_shard_ids[0][0] != '\0';
+        return reader->at_end ? WEIR_OK : WEIR_ECORRUPT;
+    }
+    reader->at_end = false;
+    if (weir_sequence_number_parse(page->continuation, &reader->number) != WEIR_OK) {
+        return WEIR_ECORRUPT;
+    }
+    reader->has_number = true;
+    return WEIR_OK;
 }
 
 /* Retention may have taken what was to come. A reader that was at the tip and found nothing has
@@ -366,20 +390,21 @@ check_first(struct wi_kinesis_reader *reader)
     return WEIR_ETRIMMED;
 }
 
-static enum weir_error
-read_page(struct wi_kinesis_reader *reader)
+enum weir_error
+wi_kinesis_reader_read(struct wi_kinesis_reader *reader, bool is_event)
 {
     const struct weir_str text = wi_buffer_str(&reader->text);
-    enum weir_error error = reserve_places(reader, count_records(text));
+    enum weir_error error = reserve_places(reader, count_records(text, is_event));
 
     if (error == WEIR_OK) {
         error = wi_kinesis_page_read(&reader->page, text);
     }
     if (error == WEIR_OK) {
-        error = keep_iterator(reader);
+        error = is_event ? keep_continuation(reader) : keep_iterator(reader);
     }
     if (error != WEIR_OK) {
         reader->page.count = 0;
+        reader->at_end = false;
         wi_buffer_reset(&reader->iterator); /* the next try asks anew from the same place */
         return error;
     }
@@ -396,12 +421,14 @@ enum weir_error
 wi_kinesis_reader_fetch(struct wi_kinesis_reader *reader, struct weir_detail *detail)
 {
     struct wi_kinesis_stream *stream = reader->stream;
-    const size_t before = page_bytes(reader);
+    const size_t before = wi_kinesis_reader_page_bytes(reader);
     enum weir_error error = WEIR_OK;
 
     WEIR_ASSERT(!wi_kinesis_reader_has_records(reader));
     reader->page.count = 0;
     reader->index = 0;
+    reader->follows = false; /* a subscription begins anew behind this */
+    reader->has_number = false;
     if (!iterator_is_usable(reader)) {
         error = renew_iterator(reader, detail);
     }
@@ -415,7 +442,7 @@ wi_kinesis_reader_fetch(struct wi_kinesis_reader *reader, struct weir_detail *de
         learn_how_many(reader, error);
     }
     if (error == WEIR_OK) {
-        error = read_page(reader);
+        error = wi_kinesis_reader_read(reader, false);
         if (error == WEIR_ECORRUPT) {
             error =
                 wi_detail(detail, error, "GetRecords: the answer is not one that Kinesis gives");
@@ -423,7 +450,7 @@ wi_kinesis_reader_fetch(struct wi_kinesis_reader *reader, struct weir_detail *de
     } else if (error == WEIR_EEXPIRED) {
         wi_buffer_reset(&reader->iterator); /* G1: from the last number, never from the start */
     }
-    atomic_fetch_add(&stream->pages_bytes, page_bytes(reader));
+    atomic_fetch_add(&stream->pages_bytes, wi_kinesis_reader_page_bytes(reader));
     atomic_fetch_sub(&stream->pages_bytes, before);
     return error;
 }

@@ -126,6 +126,21 @@ parse_idle(struct weir_str value, int64_t *ret)
     return wi_duration_parse(value, ret) == WEIR_OK && *ret >= 1 && *ret <= WI_KINESIS_IDLE_MS_MAX;
 }
 
+static bool
+parse_consumer(struct weir_str value, struct wi_kinesis_url *ret)
+{
+    return copy_value(ret->consumer, sizeof ret->consumer, value) &&
+           (wi_str_starts_with(wi_str(ret->consumer), WI_STR(ARN_PREFIX)) ||
+            weir_name_check(wi_str(ret->consumer)) == WEIR_OK);
+}
+
+static bool
+parse_quiet(struct weir_str value, int64_t *ret)
+{
+    return wi_duration_parse(value, ret) == WEIR_OK && *ret >= WI_KINESIS_QUIET_MS_LEAST &&
+           *ret <= WI_KINESIS_QUIET_MS_MAX;
+}
+
 /* One `name=value`. */
 static enum weir_error
 parse_option(struct weir_str option, struct wi_kinesis_url *ret, struct weir_detail *detail)
@@ -146,6 +161,10 @@ parse_option(struct weir_str option, struct wi_kinesis_url *ret, struct weir_det
         is_good = parse_reads(value, &ret->reads_per_second);
     } else if (wi_str_equal_z(name, "idle")) {
         is_good = parse_idle(value, &ret->idle_ms);
+    } else if (wi_str_equal_z(name, "fan_out")) {
+        is_good = parse_consumer(value, ret);
+    } else if (wi_str_equal_z(name, "fan_out_quiet")) {
+        is_good = parse_quiet(value, &ret->quiet_ms);
     }
     if (is_good) {
         return WEIR_OK;
@@ -154,7 +173,7 @@ parse_option(struct weir_str option, struct wi_kinesis_url *ret, struct weir_det
         detail,
         WEIR_EINVAL,
         "'%.*s' is no option of a kinesis: URL: region=R, endpoint=URL, profile=P, "
-        "reads_per_second=1..1000, idle=1ms..60s",
+        "reads_per_second=1..1000, idle=1ms..60s, fan_out=CONSUMER, fan_out_quiet=1s..5m",
         (int)(option.length < WEIR_NAME_MAX ? option.length : WEIR_NAME_MAX),
         option.data);
 }
@@ -164,7 +183,8 @@ wi_kinesis_url_parse(const char *url, struct wi_kinesis_url *ret, struct weir_de
 {
     struct wi_kinesis_url parts = {
         .reads_per_second = WI_KINESIS_READS_PER_SECOND_DEFAULT,
-        .idle_ms = WI_KINESIS_IDLE_MS_DEFAULT};
+        .idle_ms = WI_KINESIS_IDLE_MS_DEFAULT,
+        .quiet_ms = WI_KINESIS_QUIET_MS_DEFAULT};
     struct weir_str place = {NULL, 0};
     struct weir_str options = {"", 0};
     enum weir_error error = WEIR_OK;

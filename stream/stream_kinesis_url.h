@@ -21,6 +21,11 @@
 /* Time between reads at the tip. */
 #define WI_KINESIS_IDLE_MS_DEFAULT 1000
 #define WI_KINESIS_IDLE_MS_MAX     60000
+/* Silence after which a subscription of enhanced fan-out counts as dead. Kinesis sends an event
+ * every few seconds, and the SDKs for Java give up after as long. */
+#define WI_KINESIS_QUIET_MS_DEFAULT 30000
+#define WI_KINESIS_QUIET_MS_LEAST   1000
+#define WI_KINESIS_QUIET_MS_MAX     300000
 
 struct wi_kinesis_url {
     char stream_name[WEIR_NAME_SIZE];
@@ -30,6 +35,8 @@ struct wi_kinesis_url {
     char profile[WI_KINESIS_URL_VALUE_SIZE];  /* "": likewise */
     int64_t reads_per_second;
     int64_t idle_ms;
+    char consumer[WI_KINESIS_URL_VALUE_SIZE]; /* name or ARN; "": no enhanced fan-out */
+    int64_t quiet_ms;
 };
 
 bool wi_kinesis_url_is(const char *url);

@@ -59,6 +59,28 @@ reads_every_member_in_any_order(void **state)
 }
 
 static void
+reads_an_event_of_a_subscription(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    assert_int_equal(
+        read_text(
+            &f, "{\"Records\":[],\"ContinuationSequenceNumber\":\"7\",\"MillisBehindLatest\":3}"),
+        WEIR_OK);
+    assert_true(f.page.has_continuation && !f.page.has_next);
+    assert_true(wi_str_equal_z(f.page.continuation, "7"));
+    assert_int_equal(
+        read_text(&f, "{\"Records\":[],\"ContinuationSequenceNumber\":null,\"ChildShards\":[]}"),
+        WEIR_OK);
+    assert_false(f.page.has_continuation);
+    assert_int_equal(
+        read_text(&f, "{\"Records\":[],\"ContinuationSequenceNumber\":7}"), WEIR_ECORRUPT);
+    assert_int_equal(read_text(&f, whole), WEIR_OK);
+    assert_false(f.page.has_continuation);
+}
+
+static void
 refuses_every_answer_that_was_cut(void **state)
 {
     struct fixture f;
@@ -209,6 +231,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_member_in_any_order),
+        cmocka_unit_test(reads_an_event_of_a_subscription),
         cmocka_unit_test(refuses_every_answer_that_was_cut),
         cmocka_unit_test(refuses_what_kinesis_does_not_say),
         cmocka_unit_test(reads_numbers_of_every_length_as_the_core_does),

@@ -36,6 +36,26 @@ reads_names_and_options(void **state)
 }
 
 static void
+names_a_consumer_of_enhanced_fan_out(void **state)
+{
+    struct wi_kinesis_url url;
+
+    (void)state;
+    assert_int_equal(wi_kinesis_url_parse("kinesis:s", &url, NULL), WEIR_OK);
+    assert_string_equal(url.consumer, "");
+    assert_int_equal(url.quiet_ms, 30000);
+    assert_int_equal(
+        wi_kinesis_url_parse("kinesis:s?fan_out=fleet&fan_out_quiet=5s", &url, NULL), WEIR_OK);
+    assert_string_equal(url.consumer, "fleet");
+    assert_int_equal(url.quiet_ms, 5000);
+    assert_int_equal(
+        wi_kinesis_url_parse(
+            "kinesis:s?fan_out=arn:aws:kinesis:r:1:stream/s/consumer/fleet:1", &url, NULL),
+        WEIR_OK);
+    assert_string_equal(url.consumer, "arn:aws:kinesis:r:1:stream/s/consumer/fleet:1");
+}
+
+static void
 takes_name_and_region_of_an_arn(void **state)
 {
     struct wi_kinesis_url url;
@@ -68,6 +88,10 @@ refuses_what_is_no_url(void **state)
         "kinesis:s?reads_per_second=0",
         "kinesis:s?reads_per_second=1001",
         "kinesis:s?idle=2m",
+        "kinesis:s?fan_out=",
+        "kinesis:s?fan_out=a/b",
+        "kinesis:s?fan_out_quiet=0s",
+        "kinesis:s?fan_out_quiet=1h",
     };
     struct wi_kinesis_url url;
     struct weir_detail detail;
@@ -146,6 +170,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_names_and_options),
+        cmocka_unit_test(names_a_consumer_of_enhanced_fan_out),
         cmocka_unit_test(takes_name_and_region_of_an_arn),
         cmocka_unit_test(refuses_what_is_no_url),
         cmocka_unit_test(keeps_to_five_reads_and_two_megabytes_a_second),

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""`weir worker` on subscriptions that end, break, lie and fall silent: nothing is lost, nothing
+comes twice, and everything is in order.
+"""
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+# Whose packages are Debian's, in case that another Python comes first.
+DEBIAN_PYTHON = "/usr/bin/python3"
+try:
+    import fanout_server  # noqa: E402
+    from fanout_server import Shard
+except ImportError as missing:
+    if sys.argv[-1] != "--debian" and os.access(DEBIAN_PYTHON, os.X_OK):
+        os.execv(DEBIAN_PYTHON, [DEBIAN_PYTHON, *sys.argv, "--debian"])
+    print(f"skipped: needs python3-h2 ({missing})")
+    sys.exit(77)
+
+WEIR = os.environ["WEIR_BINARY"]
+PATIENCE_S = 40
+# From SIGTERM to the end, with subscriptions that wait for events and one that hangs.
+END_S = 5
+KEPT = {"PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LD_LIBRARY_PATH", "TMPDIR"}
+
+
+def shard(number, *arguments, **options):
+    return Shard(f"shardId-{number:012d}", *arguments, **options)
+
+
+def shards():
+    parent, child = "shardId-000000000004", "shardId-000000000005"
+    return [
+        shard(0, 200),
+        shard(1, 200, ("short",)),
+        shard(2, 150, ("InternalFailureException", "KMSThrottlingException", "refuse", "good")),
+        shard(3, 150, ("cut", "half", "good")),
+        shard(4, 60, ("short",), children=(child,)),
+        shard(5, 60, parents=(parent,)),
+        shard(6, 150, ("checksum", "no JSON", "good")),
+        shard(7, 150, ("ResourceInUseException", "good")),
+        shard(8, 150, ("silent", "good")),
+        shard(9, 150, ("no end", "again")),
+        shard(10, 0, ("no initial-response",)),
+        shard(11, 100, ("mute", "good")),
+    ]
+
+
+def run_worker(folder, server):
+    stream = (f"kinesis:{fanout_server.STREAM}?region=us-east-1&fan_out=fleet&fan_out_quiet=1s"
+              f"&endpoint=https://127.0.0.1:{server.port}")
+    kept = {name: value for name, value in os.environ.items() if name in KEPT}
+    variables = kept | {"HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true",
+                        "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s",
+                        "AWS_CA_BUNDLE": server.certificate}
+    with open(os.path.join(folder, "out"), "wb") as out, \
+            open(os.path.join(folder, "err"), "wb") as err:
+        return subprocess.Popen(
+            [WEIR, "--data", os.path.join(folder, "data"), "worker", "--app", "a", "--stream",
+             stream, "--print", "--id", "w", "--from", "TRIM_HORIZON"],
+            stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=variables)
+
+
+def printed(folder):
+    with open(os.path.join(folder, "out"), encoding="utf-8") as file:
+        return [json.loads(line) for line in file.read().splitlines(keepends=True)
+                if line.endswith("\n")]
+
+
+def judge(server, lines):
+    """What is wrong; an empty list: nothing."""
+    wrong = list(server.service.complaints)
+    for name, known in server.service.shards.items():
+        came = [line["data"] for line in lines if line["shard_id"] == name]
+        expected = [known.data(place) for place in range(known.count)]
+        if came != expected:
+            first = next((i for i, pair in enumerate(zip(came, expected)) if pair[0] != pair[1]),
+                         min(len(came), len(expected)))
+            wrong.append(f"{name} {known.habits}: {len(came)} of {len(expected)} records, the "
+                         f"first difference at {first}: {came[first:first + 3]}")
+        if known.subscriptions < len(known.habits):
+            wrong.append(f"{name}: {known.subscriptions} subscriptions for {known.habits}")
+        if "cut" in known.habits and known.refusals == 0:
+            wrong.append(f"{name}: nobody was refused a shard that was taken")
+    parent = [i for i, line in enumerate(lines) if line["shard_id"].endswith("4")]
+    child = [i for i, line in enumerate(lines) if line["shard_id"].endswith("5")]
+    if parent and child and parent[-1] > child[0]:
+        wrong.append("the child began before its parent had ended")
+    if server.service.registered != 1:
+        wrong.append(f"registered {server.service.registered} times")
+    return wrong
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        server = fanout_server.Server(folder, shards())
+        total = sum(known.count for known in server.service.shards.values())
+        began = time.monotonic()
+        worker = run_worker(folder, server)
+        try:
+            while (len(printed(folder)) < total and worker.poll() is None and
+                   time.monotonic() - began < PATIENCE_S):
+                time.sleep(0.1)
+            came = time.monotonic() - began
+            time.sleep(0.3)  # for what comes twice
+            worker.send_signal(signal.SIGTERM)
+            asked = time.monotonic()
+            status = worker.wait(PATIENCE_S)
+            ended = time.monotonic() - asked
+        finally:
+            worker.kill()
+            server.close()
+        wrong = judge(server, printed(folder))
+        if status != 0 or ended > END_S:
+            wrong.append(f"exit status {status} after {ended:.1f} s")
+        for name, known in server.service.shards.items():
+            print(f"{name} {known.habits}: {known.subscriptions} subscriptions, "
+                  f"{known.refusals} refused")
+        print(f"{total} records in {came:.1f} s, ended in {ended:.2f} s")
+        if wrong:
+            with open(os.path.join(folder, "err"), encoding="utf-8") as file:
+                print(file.read())
+            print("\n".join(wrong))
+        return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
