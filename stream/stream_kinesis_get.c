@@ -321,7 +321,10 @@ wi_kinesis_get(
     enum weir_error error = WEIR_OK;
 
     wi_batch_clear(batch);
-    if (request->from.type == WEIR_SHARD_END || weir_name_check(request->shard_id) != WEIR_OK) {
+    if (weir_name_check(request->shard_id) != WEIR_OK) {
+        return WEIR_ENOTFOUND; /* no shard has such an id */
+    }
+    if (request->from.type == WEIR_SHARD_END) {
         return WEIR_EINVAL;
     }
     error = check_out(stream, request->shard_id, &slot, &reader);

@@ -77,6 +77,7 @@ wi_kinesis_merge(void *source, struct weir_str a, struct weir_str b, struct weir
     struct wi_kinesis_stream *stream = source;
     struct weir_shard one;
     struct weir_shard other;
+    bool is_lower;
     enum weir_error error = find_open(stream, a, &one, detail);
 
     if (error == WEIR_OK) {
@@ -93,7 +94,10 @@ wi_kinesis_merge(void *source, struct weir_str a, struct weir_str b, struct weir
             one.shard_id,
             other.shard_id);
     }
-    return finish(stream, wi_kinesis_merge_shards(&stream->api, a, b, detail), detail);
+    /* Kinesis takes only the one with the lower hash keys as the first. */
+    is_lower = weir_hash_key_compare(one.range.start, other.range.start) < 0;
+    error = wi_kinesis_merge_shards(&stream->api, is_lower ? a : b, is_lower ? b : a, detail);
+    return finish(stream, error, detail);
 }
 
 enum weir_error
