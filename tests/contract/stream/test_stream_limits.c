@@ -1,72 +1,79 @@
-/* Contract of streams: arguments, bounds, and the optional limits of Kinesis. */
+/* Contract of streams: arguments, and the bounds of keys, records and calls. */
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <weir/error.h>
+#include <weir/stream.h>
 
 #include "tests/contract/stream/stream_fixture.h"
 #include "tests/support/weir_test.h"
 
-#define RECORD_MAX 2000U
+/* Kinesis counts characters. */
+#define KINESIS_KEY_MAX 256U
+/* Key and data; more than one page of an LMDB, as much as Kinesis takes by default. */
+#define RECORD_MAX ((size_t)WEIR_RECORD_BYTES_DEFAULT)
+/* Of one call: more than one request of Kinesis, and all that one call takes. */
+#define MANY_KINESIS 1200U
+#define MANY         WEIR_PUT_RECORDS_MAX
 
-static const struct stream_backend embedded = {"embedded", weir_stream_create, weir_stream_open};
-
-static struct stream_fixture f;
-static char bytes[4 * 1024 * 1024];
-
-static void
-given_stream(uint32_t record_bytes_max, bool kinesis_limits)
-{
-    fixture_init(&f, &embedded);
-    memset(bytes, 'x', sizeof bytes);
-    f.create.record_bytes_max = record_bytes_max;
-    f.create.kinesis_limits = kinesis_limits;
-    fixture_start(&f);
-}
+static char bytes[RECORD_MAX + 1];
 
 static enum weir_error
-put_sizes(size_t key_length, size_t data_length)
+put_sizes(struct stream_fixture *f, size_t key_length, size_t data_length)
 {
     const struct weir_put_entry entry = {
         .partition_key = {bytes, key_length}, .data = {bytes, data_length}};
     struct weir_put_result result;
 
-    assert_int_equal(weir_stream_put(f.stream, &entry, 1, &result, &f.detail), WEIR_OK);
+    memset(bytes, 'x', sizeof bytes);
+    assert_int_equal(weir_stream_put(f->stream, &entry, 1, &result, &f->detail), WEIR_OK);
     return result.error;
 }
 
 static void
-accepts_keys_and_records_up_to_their_bounds(void **state)
+accepts_keys_up_to_their_bound(void **state)
 {
-    (void)state;
-    given_stream(RECORD_MAX, false);
+    struct stream_fixture *f = *state;
+    const size_t most = f->is_kinesis ? KINESIS_KEY_MAX : WEIR_PARTITION_KEY_MAX;
 
-    assert_int_equal(put_sizes(1, 0), WEIR_OK);
-    assert_int_equal(put_sizes(0, 10), WEIR_EINVAL);
-    assert_int_equal(put_sizes(WEIR_PARTITION_KEY_MAX, 1), WEIR_OK);
-    assert_int_equal(put_sizes(WEIR_PARTITION_KEY_MAX + 1, 1), WEIR_EINVAL);
-    assert_int_equal(put_sizes(100, RECORD_MAX - 100), WEIR_OK);
-    assert_int_equal(put_sizes(100, RECORD_MAX - 99), WEIR_EINVAL);
-    assert_int_equal(get(&f, 0, at_horizon(), 10), WEIR_OK);
-    assert_int_equal(weir_batch_count(f.batch), 3);
-    assert_int_equal(weir_batch_records(f.batch)[2].data.length, RECORD_MAX - 100);
-    fixture_end(&f);
+    given_shards(f, 1);
+    assert_int_equal(put_sizes(f, 0, 10), WEIR_EINVAL);
+    assert_int_equal(put_sizes(f, 1, 0), WEIR_OK);
+    assert_int_equal(put_sizes(f, most, 1), WEIR_OK);
+    assert_int_equal(put_sizes(f, most + 1, 1), WEIR_EINVAL);
+    assert_int_equal(put_sizes(f, RECORD_MAX, 1), WEIR_EINVAL);
+    read_records(f, shard_id(0), at_horizon(), 2);
+    get_some(f, shard_id(0), at_number(f->records[1].sequence_number), 1);
+    assert_int_equal(weir_batch_records(f->batch)[0].partition_key.length, most);
+    assert_memory_equal(weir_batch_records(f->batch)[0].partition_key.data, bytes, most);
 }
 
-/* A large record is a block of its own between small ones. */
 static void
-keeps_records_larger_than_a_block(void **state)
+keeps_the_largest_record_between_small_ones(void **state)
 {
-    (void)state;
-    given_stream(sizeof bytes, false);
-    put_text(&f, "k", "before");
-    assert_int_equal(put_sizes(1, sizeof bytes - 1), WEIR_OK);
-    put_text(&f, "k", "after");
+    struct stream_fixture *f = *state;
+    const char key[] = "k";
 
-    assert_int_equal(get(&f, 0, at_horizon(), 10), WEIR_OK);
-    assert_int_equal(weir_batch_count(f.batch), 3);
-    assert_record(&f, 0, "before");
-    assert_int_equal(weir_batch_records(f.batch)[1].data.length, sizeof bytes - 1);
-    assert_record(&f, 2, "after");
-    fixture_end(&f);
+    given_shards(f, 1);
+    put_text(f, "k", "before");
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (char)(i * 7 + i / 251);
+    }
+    const struct weir_put_entry entry = {
+        .partition_key = {key, 1}, .data = {bytes, RECORD_MAX - 1}};
+    struct weir_put_result result;
+    assert_int_equal(weir_stream_put(f->stream, &entry, 1, &result, &f->detail), WEIR_OK);
+    assert_int_equal(result.error, WEIR_OK);
+    put_text(f, "k", "after");
+
+    read_records(f, shard_id(0), at_horizon(), 3);
+    assert_text(f, 0, "before");
+    assert_text(f, 2, "after");
+    get_some(f, shard_id(0), at_number(result.sequence_number), 1);
+    assert_int_equal(weir_batch_records(f->batch)[0].data.length, RECORD_MAX - 1);
+    assert_memory_equal(weir_batch_records(f->batch)[0].data.data, bytes, RECORD_MAX - 1);
 }
 
 /* One bad record must not take the good ones of its call with it. */
@@ -76,54 +83,70 @@ refuses_single_records_of_a_call(void **state)
     const struct weir_put_entry entries[] = {
         {.partition_key = {"a", 1}, .data = {"1", 1}},
         {.partition_key = {"", 0}, .data = {"2", 1}},
-        {.partition_key = {"a", 1}, .data = {"3", 1}}};
-    struct weir_put_result results[3];
-    (void)state;
-    given_stream(RECORD_MAX, false);
+        {.partition_key = {"a", 1}, .data = {"3", 1}},
+        {.partition_key = {bytes, WEIR_PARTITION_KEY_MAX + 1}, .data = {"4", 1}}};
+    struct stream_fixture *f = *state;
+    struct weir_put_result results[4];
 
-    assert_int_equal(weir_stream_put(f.stream, entries, 3, results, &f.detail), WEIR_OK);
+    memset(bytes, 'x', sizeof bytes);
+    given_shards(f, 1);
+    assert_int_equal(weir_stream_put(f->stream, entries, 4, results, &f->detail), WEIR_OK);
     assert_int_equal(results[0].error, WEIR_OK);
     assert_int_equal(results[1].error, WEIR_EINVAL);
     assert_int_equal(results[2].error, WEIR_OK);
-    assert_int_equal(get(&f, 0, at_horizon(), 10), WEIR_OK);
-    assert_int_equal(weir_batch_count(f.batch), 2);
-    assert_record(&f, 1, "3");
-    fixture_end(&f);
+    assert_int_equal(results[3].error, WEIR_EINVAL);
+    read_records(f, shard_id(0), at_horizon(), 2);
+    assert_text(f, 0, "1");
+    assert_text(f, 1, "3");
+
+    assert_int_equal(weir_stream_put(f->stream, &entries[1], 1, results, &f->detail), WEIR_OK);
+    assert_int_equal(results[0].error, WEIR_EINVAL);
+    read_records(f, shard_id(0), after_number(f->records[1].sequence_number), 0);
 }
 
 static void
-puts_and_gets_at_most_ten_thousand_records(void **state)
+puts_and_gets_many_records_of_one_call(void **state)
 {
-    struct weir_put_entry *entries = calloc(WEIR_PUT_RECORDS_MAX + 1, sizeof *entries);
-    struct weir_put_result *results = calloc(WEIR_PUT_RECORDS_MAX + 1, sizeof *results);
-    (void)state;
-    given_stream(RECORD_MAX, false);
+    struct stream_fixture *f = *state;
+    const size_t count = f->is_kinesis ? MANY_KINESIS : MANY;
+
+    given_shards(f, 1);
+    put_many(f, "k", count);
+    read_records(f, shard_id(0), at_horizon(), count);
+    assert_text(f, 0, "0");
+    assert_text(f, count - 1, f->is_kinesis ? "1199" : "9999");
+}
+
+static void
+refuses_counts_out_of_range(void **state)
+{
+    static struct weir_put_entry entries[WEIR_PUT_RECORDS_MAX + 1];
+    static struct weir_put_result results[WEIR_PUT_RECORDS_MAX + 1];
+    struct stream_fixture *f = *state;
+
     for (size_t i = 0; i <= WEIR_PUT_RECORDS_MAX; i++) {
         entries[i] = (struct weir_put_entry){.partition_key = {"k", 1}, .data = {"d", 1}};
     }
-
+    given_shards(f, 1);
     assert_int_equal(
-        weir_stream_put(f.stream, entries, WEIR_PUT_RECORDS_MAX + 1, results, &f.detail),
+        weir_stream_put(f->stream, entries, WEIR_PUT_RECORDS_MAX + 1, results, &f->detail),
         WEIR_EINVAL);
-    assert_int_equal(weir_stream_put(f.stream, entries, 0, results, &f.detail), WEIR_EINVAL);
-    assert_int_equal(
-        weir_stream_put(f.stream, entries, WEIR_PUT_RECORDS_MAX, results, &f.detail), WEIR_OK);
-    assert_int_equal(get(&f, 0, at_horizon(), WEIR_GET_RECORDS_MAX + 1), WEIR_EINVAL);
-    assert_int_equal(get(&f, 0, at_horizon(), 0), WEIR_EINVAL);
-    assert_int_equal(get(&f, 0, at_horizon(), WEIR_GET_RECORDS_MAX), WEIR_OK);
-    assert_int_equal(weir_batch_count(f.batch), WEIR_PUT_RECORDS_MAX);
-    fixture_end(&f);
-    free(results);
-    free(entries);
+    assert_int_equal(weir_stream_put(f->stream, entries, 0, results, &f->detail), WEIR_EINVAL);
+    read_records(f, shard_id(0), at_horizon(), 0);
+    put_text(f, "k", "d");
+    assert_int_equal(get(f, shard_id(0), at_horizon(), WEIR_GET_RECORDS_MAX + 1), WEIR_EINVAL);
+    assert_int_equal(get(f, shard_id(0), at_horizon(), 0), WEIR_EINVAL);
+    read_records(f, shard_id(0), at_horizon(), 1);
 }
 
 static void
 refuses_options_out_of_range(void **state)
 {
+    struct stream_fixture *f = *state;
     const struct weir_stream_create_options good = WEIR_STREAM_CREATE_OPTIONS_INIT;
     struct weir_stream_create_options bad[] = {good, good, good, good, good, good, good};
-    (void)state;
-    fixture_init(&f, &embedded);
+    struct weir_stream *stream = NULL;
+
     bad[0].shards = 0;
     bad[1].shards = 10001;
     bad[2].retention_ms = 999;
@@ -131,117 +154,71 @@ refuses_options_out_of_range(void **state)
     bad[4].record_bytes_max = 0;
     bad[5].record_bytes_max = 16U * 1024 * 1024 + 1;
     bad[6].struct_size = 1;
-
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        f->detail.text[0] = '\0';
         assert_int_equal(
-            weir_stream_create(&f.test.env, f.dir.path, "s", &bad[i], &f.detail), WEIR_EINVAL);
-        assert_true(f.detail.text[0] != '\0');
+            weir_stream_create(&f->test.env, f->dir.path, f->url, &bad[i], &f->detail),
+            WEIR_EINVAL);
+        assert_true(f->detail.text[0] != '\0');
     }
     assert_int_equal(
-        weir_stream_create(&f.test.env, f.dir.path, "..", &good, &f.detail), WEIR_EINVAL);
-    assert_int_equal(
-        weir_stream_create(&f.test.env, f.dir.path, "a/b", &good, &f.detail), WEIR_EINVAL);
-    fixture_end(&f);
+        weir_stream_open(&f->test.env, f->dir.path, f->url, NULL, &stream, &f->detail),
+        WEIR_ENOTFOUND);
+}
+
+static void
+refuses_names_that_are_none(void **state)
+{
+    static const char *const names[2][4] = {
+        {"", "..", "a/b", "a b"}, {"kinesis:", "kinesis:..", "kinesis:a/b", "kinesis:a b"}};
+    struct stream_fixture *f = *state;
+    struct weir_stream *stream = NULL;
+
+    for (size_t i = 0; i < 4; i++) {
+        const char *name = names[f->is_kinesis ? 1 : 0][i];
+
+        assert_int_equal(
+            weir_stream_create(&f->test.env, f->dir.path, name, &f->create, &f->detail),
+            WEIR_EINVAL);
+        assert_int_equal(
+            weir_stream_open(&f->test.env, f->dir.path, name, NULL, &stream, &f->detail),
+            WEIR_EINVAL);
+        assert_int_equal(
+            weir_stream_delete(&f->test.env, f->dir.path, name, &f->detail), WEIR_EINVAL);
+    }
 }
 
 static void
 knows_unknown_shards(void **state)
 {
-    const struct weir_position from = at_horizon();
-    const char *ids[] = {"", "x", "shardId-000000000009", "shardId-999999999999"};
-    (void)state;
-    given_stream(RECORD_MAX, false);
+    static const char *const ids[] = {
+        "", "x", "a/b", "shardId-000000000009", "shardId-999999999999"};
+    struct stream_fixture *f = *state;
 
-    for (size_t i = 0; i < 4; i++) {
+    given_shards(f, 1);
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         const struct weir_str id = {ids[i], strlen(ids[i])};
 
-        assert_int_equal(
-            weir_stream_get(
-                f.stream,
-                &(struct weir_get_request){
-                    .shard_id = id, .from = from, .records_max = 1, .bytes_max = 1},
-                f.batch,
-                &f.result),
-            WEIR_ENOTFOUND);
-        assert_int_equal(weir_stream_split(f.stream, id, NULL, &f.detail), WEIR_ENOTFOUND);
-        assert_int_equal(weir_stream_merge(f.stream, shard_id(0), id, &f.detail), WEIR_ENOTFOUND);
+        assert_int_equal(get(f, id, at_horizon(), 1), WEIR_ENOTFOUND);
+        assert_int_equal(weir_stream_split(f->stream, id, NULL, &f->detail), WEIR_ENOTFOUND);
+        assert_int_equal(weir_stream_merge(f->stream, shard_id(0), id, &f->detail), WEIR_ENOTFOUND);
+        assert_int_equal(weir_stream_merge(f->stream, id, shard_id(0), &f->detail), WEIR_ENOTFOUND);
     }
-    fixture_end(&f);
-}
-
-/* Puts `count` records of one byte; returns how many were accepted, which must be the first. */
-static size_t
-accepted_of(size_t count)
-{
-    static struct weir_put_entry entries[2000];
-    static struct weir_put_result results[2000];
-    size_t accepted = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        entries[i] = (struct weir_put_entry){.partition_key = {"k", 1}, .data = {"d", 1}};
-    }
-    assert_int_equal(weir_stream_put(f.stream, entries, count, results, &f.detail), WEIR_OK);
-    while (accepted < count && results[accepted].error == WEIR_OK) {
-        accepted++;
-    }
-    for (size_t i = accepted; i < count; i++) {
-        assert_int_equal(results[i].error, WEIR_ETHROTTLED);
-    }
-    return accepted;
-}
-
-static void
-throttles_a_thousand_records_a_second(void **state)
-{
-    (void)state;
-    given_stream(RECORD_MAX, true);
-
-    assert_int_equal(accepted_of(1500), 1000);
-    assert_int_equal(accepted_of(1), 0);
-    test_env_advance_ms(&f.test, 10);
-    assert_int_equal(accepted_of(11), 10);
-    fixture_reopen(&f);
-    assert_int_equal(accepted_of(1), 0);
-    test_env_advance_ms(&f.test, 5000);
-    assert_int_equal(accepted_of(2000), 1000);
-    fixture_end(&f);
-}
-
-static void
-throttles_bytes_in_and_out(void **state)
-{
-    (void)state;
-    given_stream(WEIR_RECORD_BYTES_DEFAULT, true);
-    const size_t half = (size_t)512 * 1024;
-
-    assert_int_equal(put_sizes(1, half - 1), WEIR_OK);
-    assert_int_equal(put_sizes(1, half - 1), WEIR_OK);
-    assert_int_equal(put_sizes(1, 1), WEIR_ETHROTTLED);
-    test_env_advance_ms(&f.test, 1000);
-    assert_int_equal(put_sizes(1, 2 * half - 1), WEIR_OK);
-    test_env_advance_ms(&f.test, 1000);
-    assert_int_equal(put_sizes(1, 2 * half - 1), WEIR_OK);
-
-    assert_int_equal(get(&f, 0, at_horizon(), 100), WEIR_OK); /* 3 MiB of 2 per second */
-    assert_int_equal(weir_batch_count(f.batch), 4);
-    assert_int_equal(get(&f, 0, at_horizon(), 100), WEIR_ETHROTTLED);
-    test_env_advance_ms(&f.test, 501);
-    assert_int_equal(get(&f, 0, at_horizon(), 1), WEIR_OK);
-    fixture_end(&f);
+    assert_int_equal(count_shards(f, true), 1);
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(accepts_keys_and_records_up_to_their_bounds),
-        cmocka_unit_test(keeps_records_larger_than_a_block),
-        cmocka_unit_test(refuses_single_records_of_a_call),
-        cmocka_unit_test(puts_and_gets_at_most_ten_thousand_records),
-        cmocka_unit_test(refuses_options_out_of_range),
-        cmocka_unit_test(knows_unknown_shards),
-        cmocka_unit_test(throttles_a_thousand_records_a_second),
-        cmocka_unit_test(throttles_bytes_in_and_out),
+        STREAM_TEST(accepts_keys_up_to_their_bound),
+        STREAM_TEST(keeps_the_largest_record_between_small_ones),
+        STREAM_TEST(refuses_single_records_of_a_call),
+        STREAM_TEST(puts_and_gets_many_records_of_one_call),
+        STREAM_TEST(refuses_counts_out_of_range),
+        STREAM_TEST(refuses_options_out_of_range),
+        STREAM_TEST(refuses_names_that_are_none),
+        STREAM_TEST(knows_unknown_shards),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
