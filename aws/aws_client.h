@@ -67,10 +67,11 @@ struct wi_aws_streaming {
 
 /* One operation and what became of it. Zero it with wi_aws_call_init(). */
 struct wi_aws_call {
-    const char *operation;  /* "PutRecords" */
-    struct weir_bytes body; /* JSON */
-    bool repeatable;        /* an attempt whose outcome is unknown may be made again */
-    bool bulk;              /* megabytes of answer are expected */
+    const char *operation;    /* "PutRecords" */
+    struct weir_bytes body;   /* JSON, unless content_type says otherwise */
+    const char *content_type; /* NULL: the client's */
+    bool repeatable;          /* an attempt whose outcome is unknown may be made again */
+    bool bulk;                /* megabytes of answer are expected */
     const struct wi_aws_streaming *streaming; /* NULL: the answer is collected */
     int64_t attempt_timeout_ms;               /* 0: the client's */
     uint32_t attempts_max;                    /* 0: the client's */

@@ -41,12 +41,18 @@ struct wi_aws_client {
     struct wi_aws_complaints complaints; /* guarded by mutex */
 };
 
-/* wi_aws_sign() with credentials at hand. */
+/* What is signed and sent. */
+struct wi_aws_message {
+    const char *operation;
+    const char *content_type; /* NULL: the client's */
+    struct weir_bytes body;
+};
+
+/* wi_aws_sign() with credentials at hand. The content type must stay as long as the headers. */
 WEIR_MUST_CHECK enum weir_error wi_aws_sign_with(
     struct wi_aws_client *client,
     const struct wi_aws_credentials *credentials,
-    const char *operation,
-    struct weir_bytes body,
+    const struct wi_aws_message *message,
     struct wi_buffer *arena,
     struct wi_aws_signed *ret);
 

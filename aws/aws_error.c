@@ -8,6 +8,7 @@
 #include <weir/types.h>
 
 #include "aws/aws_client.h"
+#include "aws/cbor_reader.h"
 #include "core/check.h"
 #include "core/str.h"
 
@@ -59,21 +60,75 @@ either_member(const cJSON *object, const char *name, const char *other)
     return wi_str(*text != '\0' ? text : text_member(object, other));
 }
 
-void
-wi_aws_error_parse(const char *header, struct weir_str body, struct wi_aws_error *ret)
+/* Type and message, where the body has them. */
+static void
+parse_json(struct weir_str body, struct wi_aws_error *ret)
 {
-    cJSON *root = NULL;
+    cJSON *root = cJSON_ParseWithLength(body.data, body.length);
 
-    if (body.length > 0 && body.length <= ERROR_BODY_MAX) {
-        root = cJSON_ParseWithLength(body.data, body.length);
-    }
-    copy_printable(ret->type, sizeof ret->type, bare_name(wi_str(header)));
     if (ret->type[0] == '\0') {
         copy_printable(
             ret->type, sizeof ret->type, bare_name(either_member(root, "__type", "code")));
     }
     copy_printable(ret->message, sizeof ret->message, either_member(root, "message", "Message"));
     cJSON_Delete(root);
+}
+
+/* One pair of the map; what is not text is passed over. */
+static bool
+take_cbor_member(struct wi_cbor_reader *reader, struct wi_aws_error *ret)
+{
+    struct weir_str name = {NULL, 0};
+    struct weir_str text = {NULL, 0};
+    const bool has_name = wi_cbor_take_text(reader, &name);
+
+    if (!has_name || !wi_cbor_next_is_text(reader)) {
+        return has_name && wi_cbor_skip(reader);
+    }
+    if (!wi_cbor_take_text(reader, &text)) {
+        return false;
+    }
+    if (ret->type[0] == '\0' && (wi_str_equal_z(name, "__type") || wi_str_equal_z(name, "code"))) {
+        copy_printable(ret->type, sizeof ret->type, bare_name(text));
+    } else if (
+        ret->message[0] == '\0' &&
+        (wi_str_equal_z(name, "message") || wi_str_equal_z(name, "Message"))) {
+        copy_printable(ret->message, sizeof ret->message, text);
+    }
+    return true;
+}
+
+/* The same in CBOR. The reader moves strings in pieces together, so it gets a copy. What stands
+ * before something broken counts: it is words for people and the name of a class. */
+static void
+parse_cbor(struct weir_str body, struct wi_aws_error *ret)
+{
+    char copy[WI_AWS_ERROR_CBOR_MAX];
+    struct wi_cbor_reader reader;
+    struct wi_cbor_items members = {0, false};
+
+    if (body.length > sizeof copy) {
+        return;
+    }
+    memcpy(copy, body.data, body.length);
+    wi_cbor_init(&reader, copy, body.length);
+    if (!wi_cbor_enter(&reader, WI_CBOR_MAP, &members)) {
+        return;
+    }
+    while (wi_cbor_more(&reader, &members) && take_cbor_member(&reader, ret)) {
+    }
+}
+
+void
+wi_aws_error_parse(const char *header, struct weir_str body, struct wi_aws_error *ret)
+{
+    ret->message[0] = '\0';
+    copy_printable(ret->type, sizeof ret->type, bare_name(wi_str(header)));
+    if (wi_cbor_is_map(body)) {
+        parse_cbor(body, ret);
+    } else if (body.length > 0 && body.length <= ERROR_BODY_MAX) {
+        parse_json(body, ret);
+    }
 }
 
 /* Names without their final "Exception": services write them with and without. */
@@ -218,6 +273,14 @@ bool
 wi_aws_error_is_expired_token(const char *type)
 {
     return wi_str_equal_z(without_exception(type), "ExpiredToken");
+}
+
+bool
+wi_aws_error_is_unreadable(const char *type)
+{
+    struct weir_str name = without_exception(type);
+
+    return wi_str_equal_z(name, "Serialization") || wi_str_equal_z(name, "UnknownOperation");
 }
 
 bool

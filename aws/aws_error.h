@@ -17,8 +17,11 @@ struct wi_aws_error {
     char message[WI_AWS_MESSAGE_SIZE]; /* printable; cut if need be */
 };
 
-/* Read an error of AWS JSON 1.0 and 1.1. `header`, x-amzn-errortype, goes before the body; a body
- * that is no JSON gives an empty message. */
+/* Longest body of an error in CBOR that is looked at. */
+#define WI_AWS_ERROR_CBOR_MAX 4096U
+
+/* Read an error of AWS JSON 1.0 and 1.1, or of CBOR 1.1. `header`, x-amzn-errortype, goes before
+ * the body; a body that is neither gives an empty message. */
 void wi_aws_error_parse(const char *header, struct weir_str body, struct wi_aws_error *ret);
 
 /* The class by name, else by HTTP status. Not for 2xx. */
@@ -29,6 +32,9 @@ enum weir_error wi_aws_class_error(enum wi_aws_class class, const char *operatio
 
 /* The temporary credentials are out of date: fresh ones may help. */
 bool wi_aws_error_is_expired_token(const char *type);
+
+/* The service could not read the request, or does not know such requests. */
+bool wi_aws_error_is_unreadable(const char *type);
 
 /* The signature's time may be wrong: the clocks are to be compared. */
 bool wi_aws_error_is_skew(const char *type, const char *message);

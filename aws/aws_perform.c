@@ -91,8 +91,10 @@ prepare(
     struct wi_aws_call *call = course->call;
     int64_t left_ms = wi_mono_until_ms(now, course->deadline);
     int64_t timeout_ms = lesser(call->attempt_timeout_ms, left_ms > 0 ? left_ms : 1);
-    enum weir_error error = wi_aws_sign_with(
-        client, credentials, call->operation, call->body, &course->arena, &course->signature);
+    const struct wi_aws_message message = {
+        .operation = call->operation, .content_type = call->content_type, .body = call->body};
+    enum weir_error error =
+        wi_aws_sign_with(client, credentials, &message, &course->arena, &course->signature);
 
     if (error != WEIR_OK) {
         call->error = wi_detail(&call->detail, error, "no memory to sign a request");

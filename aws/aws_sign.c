@@ -23,6 +23,7 @@ struct arena_texts {
     size_t date;
     size_t token;
     size_t authorization;
+    const char *content_type; /* not in the arena */
     bool has_token;
 };
 
@@ -50,7 +51,7 @@ list_headers(
 {
     ret->count = 0;
     add(ret, "Host", client->host);
-    add(ret, "Content-Type", client->content_type);
+    add(ret, "Content-Type", texts->content_type);
     add(ret, "X-Amz-Target", arena->data + texts->target);
     add(ret, "X-Amz-Date", arena->data + texts->date);
     if (texts->has_token) {
@@ -89,8 +90,7 @@ enum weir_error
 wi_aws_sign_with(
     struct wi_aws_client *client,
     const struct wi_aws_credentials *credentials,
-    const char *operation,
-    struct weir_bytes body,
+    const struct wi_aws_message *message,
     struct wi_buffer *arena,
     struct wi_aws_signed *ret)
 {
@@ -100,14 +100,17 @@ wi_aws_sign_with(
         .region = client->region,
         .service = client->service,
     };
-    struct arena_texts texts = {.has_token = credentials->token[0] != '\0'};
+    struct arena_texts texts = {
+        .content_type =
+            message->content_type != NULL ? message->content_type : client->content_type,
+        .has_token = credentials->token[0] != '\0'};
     struct wi_sigv4_request request = {
-        .method = "POST", .path = client->path, .headers = ret->headers, .payload = body};
+        .method = "POST", .path = client->path, .headers = ret->headers, .payload = message->body};
     enum weir_error error;
 
     wi_sigv4_time(wi_wall_now(client->env).ms + atomic_load(&client->skew_ms), scope.time);
     wi_buffer_reset(arena);
-    wi_buffer_printf(arena, "%s.%s", client->target_prefix, operation);
+    wi_buffer_printf(arena, "%s.%s", client->target_prefix, message->operation);
     wi_buffer_append(arena, "", 1);
     texts.date = arena_add(arena, scope.time);
     texts.token = arena_add(arena, credentials->token);
@@ -136,13 +139,14 @@ wi_aws_sign(
     struct wi_aws_signed *ret,
     struct weir_detail *detail)
 {
+    const struct wi_aws_message message = {.operation = operation, .body = body};
     struct wi_aws_credentials credentials;
     enum weir_error error = wi_aws_credentials_get(client->chain, &credentials, detail);
 
     if (error != WEIR_OK) {
         return error;
     }
-    error = wi_aws_sign_with(client, &credentials, operation, body, arena, ret);
+    error = wi_aws_sign_with(client, &credentials, &message, arena, ret);
     OPENSSL_cleanse(&credentials, sizeof credentials);
     return error == WEIR_OK ? WEIR_OK : wi_detail(detail, error, "no memory to sign a request");
 }

@@ -1,22 +1,30 @@
 #include "aws/kinesis_api.h"
 
+#include <cbor/encoding.h>
 #include <cjson/cJSON.h>
 #include <inttypes.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/env.h>
 #include <weir/error.h>
 #include <weir/stream.h>
 #include <weir/types.h>
 
 #include "aws/kinesis_json.h"
 #include "core/check.h"
+#include "core/detail.h"
+#include "core/log.h"
 #include "core/str.h"
 
 #define MS_PER_HOUR   3600000
 #define MS_PER_SECOND 1000
+/* Most bytes before an item of CBOR. */
+#define CBOR_HEAD_MAX 9
 /* Longest time that a server may claim, in hours: Kinesis keeps records for a year at most. */
 #define RETENTION_HOURS_MAX (366.0 * 24 * 10)
 
@@ -171,6 +179,94 @@ out:
     return error;
 }
 
+/* What GetRecords is sent, in one encoding. */
+static void
+append_json_request(
+    const struct wi_kinesis_api *api,
+    struct weir_str iterator,
+    size_t records_max,
+    struct wi_buffer *body)
+{
+    wi_buffer_append_z(body, "{");
+    if (api->stream_arn[0] != '\0') {
+        wi_kinesis_append_stream(api, body);
+        wi_buffer_append_z(body, ",");
+    }
+    wi_buffer_append_z(body, "\"ShardIterator\":");
+    wi_json_append_string(body, iterator);
+    wi_buffer_printf(body, ",\"Limit\":%zu}", records_max);
+}
+
+static void
+append_cbor_text(struct wi_buffer *body, struct weir_str text)
+{
+    unsigned char head[CBOR_HEAD_MAX];
+    const size_t length = cbor_encode_string_start(text.length, head, sizeof head);
+
+    wi_buffer_append(body, head, length);
+    wi_buffer_append_str(body, text);
+}
+
+/* And in the other. */
+static void
+append_cbor_request(
+    const struct wi_kinesis_api *api,
+    struct weir_str iterator,
+    size_t records_max,
+    struct wi_buffer *body)
+{
+    const bool by_arn = api->stream_arn[0] != '\0';
+    unsigned char head[CBOR_HEAD_MAX];
+    size_t length = cbor_encode_map_start(by_arn ? 3 : 2, head, sizeof head);
+
+    wi_buffer_append(body, head, length);
+    if (by_arn) {
+        append_cbor_text(body, WI_STR("StreamARN"));
+        append_cbor_text(body, wi_str(api->stream_arn));
+    }
+    append_cbor_text(body, WI_STR("ShardIterator"));
+    append_cbor_text(body, iterator);
+    append_cbor_text(body, WI_STR("Limit"));
+    length = cbor_encode_uint(records_max, head, sizeof head);
+    wi_buffer_append(body, head, length);
+}
+
+static enum weir_error
+get_records(
+    struct wi_kinesis_api *api,
+    const struct wi_buffer *body,
+    const char *content_type,
+    struct wi_buffer *answer,
+    struct weir_detail *detail)
+{
+    const struct wi_kinesis_request request = {
+        .operation = "GetRecords",
+        .body = body,
+        .content_type = content_type,
+        .repeatable = true,
+        .bulk = true,
+        .attempt_timeout_ms = WI_KINESIS_READ_TIMEOUT_MS,
+        .attempts_max = 1};
+
+    return wi_kinesis_send(api, &request, answer, detail);
+}
+
+/* Told once: who asked for CBOR should know that it is not what comes. */
+static void
+give_up_cbor(struct wi_kinesis_api *api, const char *why)
+{
+    if (atomic_exchange(&api->asks_for_cbor, false)) {
+        wi_log(
+            api->env,
+            WEIR_LOG_WARN,
+            "aws",
+            "%s: the service does not answer GetRecords in CBOR, so it is asked in JSON from now "
+            "on: %s",
+            api->stream_name,
+            why);
+    }
+}
+
 enum weir_error
 wi_kinesis_get_records(
     struct wi_kinesis_api *api,
@@ -180,26 +276,28 @@ wi_kinesis_get_records(
     struct weir_detail *detail)
 {
     struct wi_buffer body;
-    const struct wi_kinesis_request request = {
-        .operation = "GetRecords",
-        .body = &body,
-        .repeatable = true,
-        .bulk = true,
-        .attempt_timeout_ms = WI_KINESIS_READ_TIMEOUT_MS,
-        .attempts_max = 1};
-    enum weir_error error;
+    enum weir_error error = WEIR_EUNSUPPORTED;
 
     WEIR_ASSERT(records_max >= 1 && records_max <= WI_KINESIS_GET_RECORDS_MAX);
     wi_buffer_init(&body, api->env);
-    wi_buffer_append_z(&body, "{");
-    if (api->stream_arn[0] != '\0') {
-        wi_kinesis_append_stream(api, &body);
-        wi_buffer_append_z(&body, ",");
+    if (atomic_load(&api->asks_for_cbor)) {
+        struct weir_detail refusal = {""};
+
+        append_cbor_request(api, iterator, records_max, &body);
+        error = get_records(api, &body, WI_KINESIS_CBOR_TYPE, answer, &refusal);
+        if (error == WEIR_EUNSUPPORTED) {
+            give_up_cbor(api, refusal.text);
+            wi_buffer_reset(&body);
+        } else if (error != WEIR_OK) {
+            error = wi_detail(detail, error, "%s", refusal.text);
+        } else if (wi_str_starts_with(wi_buffer_str(answer), WI_STR("{"))) {
+            give_up_cbor(api, "the answer came in JSON");
+        }
     }
-    wi_buffer_append_z(&body, "\"ShardIterator\":");
-    wi_json_append_string(&body, iterator);
-    wi_buffer_printf(&body, ",\"Limit\":%zu}", records_max);
-    error = wi_kinesis_send(api, &request, answer, detail);
+    if (error == WEIR_EUNSUPPORTED) {
+        append_json_request(api, iterator, records_max, &body);
+        error = get_records(api, &body, NULL, answer, detail);
+    }
     wi_buffer_free(&body);
     return error;
 }

@@ -10,6 +10,7 @@
 #ifndef WI_AWS_KINESIS_API_H
 #define WI_AWS_KINESIS_API_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,8 @@
 #define WI_KINESIS_SERVICE      "kinesis"
 #define WI_KINESIS_TARGET       "Kinesis_20131202"
 #define WI_KINESIS_CONTENT_TYPE "application/x-amz-json-1.1"
+/* Of GetRecords, if it is asked for: data without base64. */
+#define WI_KINESIS_CBOR_TYPE "application/x-amz-cbor-1.1"
 
 #define WI_KINESIS_ARN_SIZE 512
 /* Of one GetRecords. */
@@ -52,6 +55,7 @@ struct wi_kinesis_api {
     struct wi_aws_client *client;
     char stream_name[WEIR_NAME_SIZE];
     char stream_arn[WI_KINESIS_ARN_SIZE];
+    _Atomic bool asks_for_cbor; /* in GetRecords; until the service answers otherwise */
 };
 
 enum wi_kinesis_status {
@@ -87,7 +91,9 @@ WEIR_MUST_CHECK enum weir_error wi_kinesis_get_shard_iterator(
     struct wi_buffer *ret,
     struct weir_detail *detail);
 
-/* The answer's text goes to `answer`, whose memory is used again; wi_kinesis_page_read() reads it.
+/* The answer goes to `answer`, whose memory is used again: JSON for wi_kinesis_page_read(), or CBOR
+ * for wi_kinesis_cbor_read(), which begins as wi_cbor_is_map() says. A service that does not answer
+ * in CBOR is asked in JSON from then on.
  * One attempt: the reader knows better than the client when to ask again, and for how much.
  * WEIR_EEXPIRED: get a new iterator. */
 WEIR_MUST_CHECK enum weir_error wi_kinesis_get_records(

@@ -1,6 +1,7 @@
 #include "aws/kinesis_json.h"
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include <weir/types.h>
 
 #include "aws/aws_client.h"
+#include "aws/aws_error.h"
 #include "aws/kinesis_api.h"
 #include "core/detail.h"
 #include "core/str.h"
@@ -48,6 +50,15 @@ error_of(const struct wi_aws_call *call)
     return call->class == WI_AWS_IN_USE ? WEIR_EBUSY : call->error;
 }
 
+/* The request is well formed, so who cannot read it does not know its encoding. Services of AWS say
+ * UnknownOperation then, with no name that is understood; others have words of their own. */
+static bool
+refuses_content_type(const struct wi_aws_call *call)
+{
+    return call->status / 100 == 4 &&
+           (call->class == WI_AWS_OTHER || wi_aws_error_is_unreadable(call->type));
+}
+
 enum weir_error
 wi_kinesis_send(
     struct wi_kinesis_api *api,
@@ -65,6 +76,7 @@ wi_kinesis_send(
     wi_aws_call_init(&call, api->env);
     call.operation = request->operation;
     call.body = (struct weir_bytes){body.data, body.length};
+    call.content_type = request->content_type;
     call.repeatable = request->repeatable;
     call.bulk = request->bulk;
     call.streaming = request->streaming;
@@ -73,7 +85,8 @@ wi_kinesis_send(
     call.answer = *answer; /* its memory is used again */
     wi_buffer_init(answer, api->env);
     wi_aws_perform(api->client, &call);
-    error = error_of(&call);
+    error = request->content_type != NULL && refuses_content_type(&call) ? WEIR_EUNSUPPORTED
+                                                                         : error_of(&call);
     if (error != WEIR_OK) {
         error = wi_detail(detail, error, "%s", call.detail.text);
     }

@@ -23,14 +23,16 @@ void wi_kinesis_append_stream(const struct wi_kinesis_api *api, struct wi_buffer
 struct wi_kinesis_request {
     const char *operation;
     const struct wi_buffer *body;
-    bool repeatable; /* doing it twice is doing it once, or is the lesser evil */
-    bool bulk;       /* megabytes of answer are expected */
+    const char *content_type; /* NULL: JSON */
+    bool repeatable;          /* doing it twice is doing it once, or is the lesser evil */
+    bool bulk;                /* megabytes of answer are expected */
     const struct wi_aws_streaming *streaming; /* NULL: the answer is collected */
     int64_t attempt_timeout_ms;               /* 0: the client's */
     uint32_t attempts_max;                    /* 0: the client's */
 };
 
-/* Send it; the answer's text goes to `answer`, an initialised buffer. */
+/* Send it; the answer's text goes to `answer`, an initialised buffer. WEIR_EUNSUPPORTED: the
+ * service does not know the content type, which was given. */
 WEIR_MUST_CHECK enum weir_error wi_kinesis_send(
     struct wi_kinesis_api *api,
     const struct wi_kinesis_request *request,

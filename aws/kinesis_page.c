@@ -12,7 +12,7 @@
 #include "core/sequence_number.h"
 #include "core/str.h"
 
-/* Most digits of a number that parse_number() reads by itself: three words of 19 digits. */
+/* Most digits of a number that are read here: three words of 19 digits. */
 #define CHUNK_DIGITS 19U
 #define CHUNKS_MAX   3U
 /* Digits of a time that count; more would overflow 64 bits. */
@@ -181,8 +181,8 @@ take_null(struct scan *s)
 
 /* Up to 57 digits, 19 at a time; what is longer takes the slow way. A record's number is read for
  * each record, so this is a part of what consuming costs. */
-static enum weir_error
-parse_number(struct weir_str text, struct weir_sequence_number *ret)
+enum weir_error
+wi_kinesis_number_parse(struct weir_str text, struct weir_sequence_number *ret)
 {
     uint64_t word[4] = {0};
     size_t at = 0;
@@ -285,7 +285,8 @@ scale(int64_t value, int shift)
     return value;
 }
 
-/* A JSON number times 10^shift. No strtod(): the point of a locale is not that of JSON. */
+/* A JSON number times 10^shift, held within [0, WI_KINESIS_MS_MAX]. No strtod(): the point of a
+ * locale is not that of JSON. */
 static bool
 take_scaled(struct scan *s, int shift, int64_t *ret)
 {
@@ -300,7 +301,7 @@ take_scaled(struct scan *s, int shift, int64_t *ret)
         return false;
     }
     value = scale(value, shift);
-    *ret = negative ? -value : value;
+    *ret = negative ? 0 : value < WI_KINESIS_MS_MAX ? value : WI_KINESIS_MS_MAX;
     return true;
 }
 
@@ -340,7 +341,8 @@ take_record_member(struct scan *s, struct wi_kinesis_record *record, unsigned *h
     }
     if (wi_str_equal(name, WI_STR("SequenceNumber"))) {
         *has |= HAS_NUMBER;
-        return take_string(s, &text) && parse_number(text, &record->sequence_number) == WEIR_OK;
+        return take_string(s, &text) &&
+               wi_kinesis_number_parse(text, &record->sequence_number) == WEIR_OK;
     }
     if (wi_str_equal(name, WI_STR("PartitionKey"))) {
         if (!take_string(s, &text)) {
@@ -519,13 +521,12 @@ take_page(struct scan *s, struct wi_kinesis_page *page)
     return s->p == s->end;
 }
 
-enum weir_error
-wi_kinesis_page_read(struct wi_kinesis_page *page, struct weir_str text)
+void
+wi_kinesis_page_begin(struct wi_kinesis_page *page, struct weir_str text)
 {
-    struct scan s = {text.data, text.data + text.length, text.data};
-
-    WEIR_ASSERT(text.length < UINT32_MAX);
     page->text = text;
+    page->is_raw = false;
+    page->wrong = NULL;
     page->count = 0;
     page->millis_behind = -1;
     page->next_iterator = (struct weir_str){NULL, 0};
@@ -533,6 +534,15 @@ wi_kinesis_page_read(struct wi_kinesis_page *page, struct weir_str text)
     page->continuation = (struct weir_str){NULL, 0};
     page->has_continuation = false;
     memset(page->child_shard_ids, 0, sizeof page->child_shard_ids);
+}
+
+enum weir_error
+wi_kinesis_page_read(struct wi_kinesis_page *page, struct weir_str text)
+{
+    struct scan s = {text.data, text.data + text.length, text.data};
+
+    WEIR_ASSERT(text.length < UINT32_MAX);
+    wi_kinesis_page_begin(page, text);
     if (text.length == 0 || !take_page(&s, page)) {
         page->count = 0;
         return WEIR_ECORRUPT;

@@ -19,6 +19,9 @@
 /* Depth of values within values that are skipped. */
 #define WI_KINESIS_DEPTH_MAX 32U
 
+/* Largest time and age that an answer may have; what is beyond counts as this. */
+#define WI_KINESIS_MS_MAX INT64_C(9000000000000000)
+
 /* One record: where its parts stand in the text, quotes left out. */
 struct wi_kinesis_record {
     struct weir_sequence_number sequence_number;
@@ -32,6 +35,9 @@ struct wi_kinesis_record {
 
 struct wi_kinesis_page {
     struct weir_str text;
+    bool is_raw;       /* data and keys are as they are: no base64, no escapes (CBOR) */
+    const char *wrong; /* what is wrong with it, static; NULL: nothing, or nobody can say */
+    size_t wrong_at;   /* and where */
     struct wi_kinesis_record *records; /* the caller's array */
     size_t capacity;
     size_t count;
@@ -48,6 +54,11 @@ struct wi_kinesis_page {
  * grow, more records than the array holds. The page has count 0 then. */
 WEIR_MUST_CHECK enum weir_error wi_kinesis_page_read(
     struct wi_kinesis_page *page, struct weir_str text);
+
+/* What both readers of an answer share: an empty page, and a record's number. */
+void wi_kinesis_page_begin(struct wi_kinesis_page *page, struct weir_str text);
+WEIR_MUST_CHECK enum weir_error wi_kinesis_number_parse(
+    struct weir_str text, struct weir_sequence_number *ret);
 
 /* Replace the escapes of a JSON string; `to` has room for `text.length` bytes. Half a surrogate
  * pair becomes U+FFFD. WEIR_ECORRUPT for an escape that is none. */

@@ -384,6 +384,7 @@ open_client(struct wi_kinesis_stream *stream, struct weir_detail *detail)
     }
     stream->api.env = stream->env;
     stream->api.client = stream->client;
+    atomic_store(&stream->api.asks_for_cbor, stream->url.encoding == WI_KINESIS_CBOR);
     memcpy(stream->api.stream_name, stream->url.stream_name, sizeof stream->api.stream_name);
     memcpy(stream->api.stream_arn, stream->url.stream_arn, sizeof stream->api.stream_arn);
     return error;

@@ -162,7 +162,8 @@ data_bytes(const struct wi_kinesis_page *page)
     size_t bytes = 0;
 
     for (size_t i = 0; i < page->count; i++) {
-        bytes += wi_base64_decoded_max(page->records[i].data_length);
+        bytes += page->is_raw ? page->records[i].data_length
+                              : wi_base64_decoded_max(page->records[i].data_length);
     }
     return bytes;
 }

@@ -10,7 +10,9 @@
 #include <weir/error.h>
 #include <weir/types.h>
 
+#include "aws/cbor_reader.h"
 #include "aws/kinesis_api.h"
+#include "aws/kinesis_cbor.h"
 #include "aws/kinesis_page.h"
 #include "core/check.h"
 #include "core/clock.h"
@@ -321,8 +323,9 @@ reserve_places(struct wi_kinesis_reader *reader, size_t count)
 static size_t
 count_records(struct weir_str text, bool is_event)
 {
-    static const char least[] = "{\"Data\":\"\",\"PartitionKey\":\"\",\"SequenceNumber\":\"0\"}";
-    const size_t most = text.length / (sizeof least - 1) + 1;
+    static const char json[] = "{\"Data\":\"\",\"PartitionKey\":\"\",\"SequenceNumber\":\"0\"}";
+    const size_t least = wi_cbor_is_map(text) ? WI_KINESIS_CBOR_RECORD_LEAST : sizeof json - 1;
+    const size_t most = text.length / least + 1;
 
     return is_event || most < WI_KINESIS_GET_RECORDS_MAX ? most : WI_KINESIS_GET_RECORDS_MAX;
 }
@@ -337,7 +340,8 @@ keep_iterator(struct wi_kinesis_reader *reader)
     if (reader->at_end) {
         return WEIR_OK;
     }
-    if (next.length > WI_KINESIS_TOKEN_MAX || memchr(next.data, '\\', next.length) != NULL) {
+    if (next.length > WI_KINESIS_TOKEN_MAX ||
+        (!reader->page.is_raw && memchr(next.data, '\\', next.length) != NULL)) {
         return WEIR_ECORRUPT;
     }
     wi_buffer_append_str(&reader->iterator, next);
@@ -362,6 +366,17 @@ keep_continuation(struct wi_kinesis_reader *reader)
     }
     reader->has_number = true;
     return WEIR_OK;
+}
+
+/* The answer, in the encoding in which it came, which need not be the one that was asked for. */
+static enum weir_error
+read_answer(struct wi_kinesis_reader *reader)
+{
+    const struct weir_str text = wi_buffer_str(&reader->text);
+
+    return wi_cbor_is_map(text)
+               ? wi_kinesis_cbor_read(&reader->page, reader->text.data, reader->text.length)
+               : wi_kinesis_page_read(&reader->page, text);
 }
 
 /* Retention may have taken what was to come. A reader that was at the tip and found nothing has
@@ -397,7 +412,7 @@ wi_kinesis_reader_read(struct wi_kinesis_reader *reader, bool is_event)
     enum weir_error error = reserve_places(reader, count_records(text, is_event));
 
     if (error == WEIR_OK) {
-        error = wi_kinesis_page_read(&reader->page, text);
+        error = is_event ? wi_kinesis_page_read(&reader->page, text) : read_answer(reader);
     }
     if (error == WEIR_OK) {
         error = is_event ? keep_continuation(reader) : keep_iterator(reader);
@@ -415,6 +430,25 @@ wi_kinesis_reader_read(struct wi_kinesis_reader *reader, bool is_event)
         reader->index = find_in_page(&reader->page, &reader->wanted.sequence_number);
     }
     return check_first(reader);
+}
+
+/* What does not look like an answer of Kinesis is told as far as it is known. */
+static enum weir_error
+bad_answer(const struct wi_kinesis_page *page, struct weir_detail *detail)
+{
+    static const char text[] = "GetRecords: the answer is not one that Kinesis gives";
+
+    if (page->wrong == NULL) {
+        return wi_detail(detail, WEIR_ECORRUPT, "%s", text);
+    }
+    return wi_detail(
+        detail,
+        WEIR_ECORRUPT,
+        "%s: byte %zu of %zu of CBOR: %s",
+        text,
+        page->wrong_at,
+        page->text.length,
+        page->wrong);
 }
 
 enum weir_error
@@ -444,8 +478,7 @@ wi_kinesis_reader_fetch(struct wi_kinesis_reader *reader, struct weir_detail *de
     if (error == WEIR_OK) {
         error = wi_kinesis_reader_read(reader, false);
         if (error == WEIR_ECORRUPT) {
-            error =
-                wi_detail(detail, error, "GetRecords: the answer is not one that Kinesis gives");
+            error = bad_answer(&reader->page, detail);
         }
     } else if (error == WEIR_EEXPIRED) {
         wi_buffer_reset(&reader->iterator); /* G1: from the last number, never from the start */

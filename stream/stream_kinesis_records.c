@@ -66,14 +66,19 @@ reserve(struct taking *t, size_t size, enum weir_error *error)
     return batch->bytes + at;
 }
 
-/* Decode the data of a record to `to`; text with escapes (an escaped '/' is legal) goes through
- * `to` itself, which is large enough for it. */
+/* The data of a record to `to`, as it is or from base64; text with escapes (an escaped '/' is
+ * legal) goes through `to` itself, which is large enough for it. */
 static enum weir_error
-decode(struct weir_str text, unsigned char *to, size_t *ret_size)
+decode(struct weir_str text, bool is_raw, unsigned char *to, size_t *ret_size)
 {
     size_t length = 0;
     enum weir_error error = WEIR_OK;
 
+    if (is_raw) {
+        memcpy(to, text.data, text.length);
+        *ret_size = text.length;
+        return WEIR_OK;
+    }
     if (wi_base64_decode(text, to, ret_size) == WEIR_OK) {
         return WEIR_OK;
     }
@@ -107,7 +112,7 @@ decode_record(
     if (to == NULL) {
         return error;
     }
-    error = decode(text_at(page, record->data_at, record->data_length), to, &size);
+    error = decode(text_at(page, record->data_at, record->data_length), page->is_raw, to, &size);
     if (error != WEIR_OK) {
         return error;
     }

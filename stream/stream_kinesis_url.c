@@ -141,6 +141,13 @@ parse_quiet(struct weir_str value, int64_t *ret)
            *ret <= WI_KINESIS_QUIET_MS_MAX;
 }
 
+static bool
+parse_encoding(struct weir_str value, enum wi_kinesis_encoding *ret)
+{
+    *ret = wi_str_equal_z(value, "cbor") ? WI_KINESIS_CBOR : WI_KINESIS_JSON;
+    return *ret == WI_KINESIS_CBOR || wi_str_equal_z(value, "json");
+}
+
 /* One `name=value`. */
 static enum weir_error
 parse_option(struct weir_str option, struct wi_kinesis_url *ret, struct weir_detail *detail)
@@ -161,6 +168,8 @@ parse_option(struct weir_str option, struct wi_kinesis_url *ret, struct weir_det
         is_good = parse_reads(value, &ret->reads_per_second);
     } else if (wi_str_equal_z(name, "idle")) {
         is_good = parse_idle(value, &ret->idle_ms);
+    } else if (wi_str_equal_z(name, "encoding")) {
+        is_good = parse_encoding(value, &ret->encoding);
     } else if (wi_str_equal_z(name, "fan_out")) {
         is_good = parse_consumer(value, ret);
     } else if (wi_str_equal_z(name, "fan_out_quiet")) {
@@ -173,7 +182,8 @@ parse_option(struct weir_str option, struct wi_kinesis_url *ret, struct weir_det
         detail,
         WEIR_EINVAL,
         "'%.*s' is no option of a kinesis: URL: region=R, endpoint=URL, profile=P, "
-        "reads_per_second=1..1000, idle=1ms..60s, fan_out=CONSUMER, fan_out_quiet=1s..5m",
+        "reads_per_second=1..1000, idle=1ms..60s, encoding=json|cbor, fan_out=CONSUMER, "
+        "fan_out_quiet=1s..5m",
         (int)(option.length < WEIR_NAME_MAX ? option.length : WEIR_NAME_MAX),
         option.data);
 }

@@ -27,6 +27,12 @@
 #define WI_KINESIS_QUIET_MS_LEAST   1000
 #define WI_KINESIS_QUIET_MS_MAX     300000
 
+/* How records come: GetRecords alone knows another one than JSON. */
+enum wi_kinesis_encoding {
+    WI_KINESIS_JSON,
+    WI_KINESIS_CBOR
+};
+
 struct wi_kinesis_url {
     char stream_name[WEIR_NAME_SIZE];
     char stream_arn[WI_KINESIS_URL_ARN_SIZE]; /* "" unless the URL has one */
@@ -35,6 +41,7 @@ struct wi_kinesis_url {
     char profile[WI_KINESIS_URL_VALUE_SIZE];  /* "": likewise */
     int64_t reads_per_second;
     int64_t idle_ms;
+    enum wi_kinesis_encoding encoding;
     char consumer[WI_KINESIS_URL_VALUE_SIZE]; /* name or ARN; "": no enhanced fan-out */
     int64_t quiet_ms;
 };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <weir/error.h>
+#include <weir/types.h>
 
 #include "aws/aws_client.h"
 #include "aws/aws_error.h"
@@ -37,6 +38,38 @@ finds_name_and_message(void **state)
         wi_aws_error_parse(rows[i].header, wi_str(rows[i].body), &found);
         assert_string_equal(found.type, rows[i].type);
         assert_string_equal(found.message, rows[i].message);
+    }
+}
+
+#define BODY(literal) {literal, sizeof(literal) - 1}
+static const struct {
+    struct weir_str body;
+    const char *type;
+    const char *message;
+} in_cbor[] = {
+    {BODY("\xa2\x66__type\x6aXException\x67message\x61m"), "XException", "m"},
+    {BODY("\xbf\x67Message\x7f\x61m\x61n\xff\x66__type\143a#X\xff"), "X", "mn"},
+    {BODY("\xa2\x66__type\x07\x67message\x81\x81\x61m"), "", ""},
+    {BODY("\xa2\144code\x61X\x67message\x78\377cut"), "X", ""},
+    {BODY("\xa1\x67message\x62\n\x01"), "", "??"},
+    {BODY("\xbf"), "", ""},
+    {BODY("\xa1\x01\x02"), "", ""},
+};
+#undef BODY
+
+/* Services that are asked in CBOR answer in CBOR, and may leave out the header. */
+static void
+finds_name_and_message_in_cbor(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof in_cbor / sizeof in_cbor[0]; i++) {
+        struct wi_aws_error found;
+
+        wi_aws_error_parse("", in_cbor[i].body, &found);
+        assert_string_equal(found.type, in_cbor[i].type);
+        assert_string_equal(found.message, in_cbor[i].message);
+        wi_aws_error_parse("YException:", in_cbor[i].body, &found);
+        assert_string_equal(found.type, "YException");
     }
 }
 
@@ -125,6 +158,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_name_and_message),
+        cmocka_unit_test(finds_name_and_message_in_cbor),
         cmocka_unit_test(tells_the_classes_apart),
         cmocka_unit_test(says_what_to_do_about_each_denial),
         cmocka_unit_test(knows_expired_tokens_and_clocks),

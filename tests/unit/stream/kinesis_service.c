@@ -1,6 +1,8 @@
 #include "tests/unit/stream/kinesis_service.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -10,6 +12,7 @@
 #include <weir/types.h>
 
 #include "aws/http.h"
+#include "aws/kinesis_api.h"
 #include "core/str.h"
 #include "stream/stream_kinesis.h"
 #include "tests/support/test_env.h"
@@ -45,6 +48,8 @@ answer_one(struct kinesis_service *service, struct wi_http_exchange *exchange)
     const struct service_step *step = &opening;
     const char *target = strchr(header(&exchange->request, "X-Amz-Target"), '.');
     char body[SERVICE_TEXT_SIZE];
+    char operation[SERVICE_TEXT_SIZE];
+    bool is_cbor;
     const struct weir_str text = {exchange->request.body.data, exchange->request.body.length};
 
     if (service->asked > 0) {
@@ -52,14 +57,22 @@ answer_one(struct kinesis_service *service, struct wi_http_exchange *exchange)
         step = &service->steps[service->asked - 1];
     }
     service->asked++;
+    is_cbor = strstr(step->operation, IN_CBOR) != NULL;
     assert_non_null(target);
-    assert_string_equal(target + 1, step->operation);
+    assert_string_equal(
+        header(&exchange->request, "Content-Type"),
+        is_cbor ? WI_KINESIS_CBOR_TYPE : WI_KINESIS_CONTENT_TYPE);
+    (void)snprintf(operation, sizeof operation, "%s%s", target + 1, is_cbor ? IN_CBOR : "");
+    assert_string_equal(operation, step->operation);
     assert_true(wi_str_copy(body, sizeof body, text));
     if (step->contains != NULL && strstr(body, step->contains) == NULL) {
         fail_msg("%s has no %s", body, step->contains);
     }
     wi_buffer_reset(&exchange->body);
     wi_buffer_append_z(&exchange->body, step->answer);
+    for (size_t i = 0; is_cbor && i < exchange->body.length; i++) {
+        exchange->body.data[i] = (char)(exchange->body.data[i] == '~' ? 0 : exchange->body.data[i]);
+    }
     exchange->failure = WI_HTTP_ANSWERED;
     exchange->error = WEIR_OK;
     exchange->status = step->status;
@@ -80,6 +93,20 @@ static const struct wi_http_ops canned_ops = {
 void
 given_service(struct kinesis_service *service, const struct service_step *steps, size_t step_count)
 {
+    given_service_at(
+        service,
+        "kinesis:s?region=r&endpoint=http://127.0.0.1:1&reads_per_second=1000",
+        steps,
+        step_count);
+}
+
+void
+given_service_at(
+    struct kinesis_service *service,
+    const char *url,
+    const struct service_step *steps,
+    size_t step_count)
+{
     memset(service, 0, sizeof *service);
     setenv("AWS_ACCESS_KEY_ID", "id", 1);
     setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
@@ -90,11 +117,7 @@ given_service(struct kinesis_service *service, const struct service_step *steps,
     service->stream.env = &service->test.env;
     assert_int_equal(
         wi_stream_kinesis_open_with(
-            &service->test.env,
-            "kinesis:s?region=r&endpoint=http://127.0.0.1:1&reads_per_second=1000",
-            &service->http,
-            &service->stream,
-            NULL),
+            &service->test.env, url, &service->http, &service->stream, NULL),
         WEIR_OK);
     assert_int_equal(weir_batch_new(&service->test.env, &service->batch), WEIR_OK);
 }

@@ -13,7 +13,9 @@
 #define SERVICE_STEPS_MAX 32
 #define SERVICE_TEXT_SIZE 4096
 
-/* One request: which operation, what its body must contain, and the answer. */
+/* One request: which operation, what its body must contain, and the answer. It must be in JSON,
+ * unless the operation ends in IN_CBOR; '~' in the answer stands for a zero then. */
+#define IN_CBOR " in CBOR"
 struct service_step {
     const char *operation;
     const char *contains; /* NULL: anything */
@@ -36,6 +38,12 @@ struct kinesis_service {
  * makes. */
 void given_service(
     struct kinesis_service *service, const struct service_step *steps, size_t step_count);
+/* The same for another URL. */
+void given_service_at(
+    struct kinesis_service *service,
+    const char *url,
+    const struct service_step *steps,
+    size_t step_count);
 /* Every step was asked for, and nothing leaks. */
 void end_service(struct kinesis_service *service);
 

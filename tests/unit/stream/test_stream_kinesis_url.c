@@ -21,10 +21,11 @@ reads_names_and_options(void **state)
     assert_string_equal(url.stream_name, "orders");
     assert_string_equal(url.region, "");
     assert_int_equal(url.reads_per_second, 5);
+    assert_int_equal(url.encoding, WI_KINESIS_JSON);
     assert_int_equal(
         wi_kinesis_url_parse(
             "kinesis:orders?region=eu-west-1&endpoint=http%3A//127.0.0.1:4567&profile=p"
-            "&reads_per_second=20&idle=250ms",
+            "&reads_per_second=20&idle=250ms&encoding=cbor",
             &url,
             NULL),
         WEIR_OK);
@@ -33,6 +34,7 @@ reads_names_and_options(void **state)
     assert_string_equal(url.profile, "p");
     assert_int_equal(url.reads_per_second, 20);
     assert_int_equal(url.idle_ms, 250);
+    assert_int_equal(url.encoding, WI_KINESIS_CBOR);
 }
 
 static void
