@@ -104,6 +104,27 @@ refuses_single_records_of_a_call(void **state)
     read_records(f, shard_id(0), after_number(f->records[1].sequence_number), 0);
 }
 
+/* What is too large is refused alone, too. */
+static void
+refuses_a_record_beyond_its_bound(void **state)
+{
+    struct stream_fixture *f = *state;
+    const struct weir_put_entry entries[] = {
+        {.partition_key = {"a", 1}, .data = {"1", 1}},
+        {.partition_key = {"a", 1}, .data = {bytes, RECORD_MAX + 1}},
+        {.partition_key = {"a", 1}, .data = {"3", 1}}};
+    struct weir_put_result results[3];
+
+    fixture_needs(f, STREAM_KNOWS_RECORD_MAX);
+    given_shards(f, 1);
+    assert_int_equal(weir_stream_put(f->stream, entries, 3, results, &f->detail), WEIR_OK);
+    assert_int_equal(results[0].error, WEIR_OK);
+    assert_int_equal(results[1].error, WEIR_EINVAL);
+    assert_int_equal(results[2].error, WEIR_OK);
+    read_records(f, shard_id(0), at_horizon(), 2);
+    assert_text(f, 1, "3");
+}
+
 static void
 puts_and_gets_many_records_of_one_call(void **state)
 {
@@ -214,6 +235,7 @@ main(void)
         STREAM_TEST(accepts_keys_up_to_their_bound),
         STREAM_TEST(keeps_the_largest_record_between_small_ones),
         STREAM_TEST(refuses_single_records_of_a_call),
+        STREAM_TEST(refuses_a_record_beyond_its_bound),
         STREAM_TEST(puts_and_gets_many_records_of_one_call),
         STREAM_TEST(refuses_counts_out_of_range),
         STREAM_TEST(refuses_options_out_of_range),
