@@ -82,9 +82,13 @@ void wi_dynamodb_lease_change(
     const struct wi_lease *after,
     uint64_t raise);
 
-/* Renewal: the counter + 1, if the lease is held, not revoked, and nobody wishes it away. */
+/* Renewal: the counter + 1 and the throughput, if that is known; if the lease is held, not revoked,
+ * and nobody wishes it away. */
 void wi_dynamodb_lease_renewal(
-    struct wi_dynamodb_write *write, const char *owner, uint64_t epoch, bool with_wish);
+    struct wi_dynamodb_write *write,
+    const char *owner,
+    const struct wi_held_lease *held,
+    bool with_wish);
 
 /* Checkpoint of a held lease without a look at the row first; the condition fails if it would go
  * down or if a pending checkpoint has to be looked at. Also a renewal. */

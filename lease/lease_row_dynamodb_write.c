@@ -1,7 +1,9 @@
 /* Lease rows: conditions and changes. */
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <weir/types.h>
 
@@ -12,6 +14,9 @@
 #include "lease/lease_position_dynamodb.h"
 #include "lease/lease_row_dynamodb.h"
 #include "lease/lease_store.h"
+
+#define BYTES_PER_KB 1024U
+#define MILLION      1000000U
 
 static const struct wi_java_position_names checkpoint_names = {
     CHECKPOINT, CHECKPOINT_SUB, WEIR_CHECKPOINT};
@@ -252,12 +257,33 @@ raise_counters(struct wi_dynamodb_write *write)
     wi_dynamodb_increase(write, WEIR_COUNTER, 1);
 }
 
+/* Java's form: KB (1024 bytes) with six decimals. */
+static void
+set_throughput(struct wi_dynamodb_write *write, uint64_t bytes_per_second)
+{
+    char json[64];
+
+    (void)snprintf(
+        json,
+        sizeof json,
+        "{\"N\":\"%" PRIu64 ".%06" PRIu64 "\"}",
+        bytes_per_second / BYTES_PER_KB,
+        bytes_per_second % BYTES_PER_KB * MILLION / BYTES_PER_KB);
+    wi_dynamodb_set_json(write, THROUGHPUT_KBPS, json);
+}
+
 void
 wi_dynamodb_lease_renewal(
-    struct wi_dynamodb_write *write, const char *owner, uint64_t epoch, bool with_wish)
+    struct wi_dynamodb_write *write,
+    const char *owner,
+    const struct wi_held_lease *held,
+    bool with_wish)
 {
     raise_counters(write);
-    wi_dynamodb_require_held(write, owner, epoch);
+    if (held->has_throughput) {
+        set_throughput(write, held->bytes_per_second);
+    }
+    wi_dynamodb_require_held(write, owner, held->epoch);
     wi_dynamodb_require_absent(write, WEIR_REVOKED);
     if (!with_wish) {
         wi_dynamodb_require_absent(write, CHECKPOINT_OWNER);

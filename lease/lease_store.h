@@ -32,6 +32,8 @@ struct wi_assignment {
 struct wi_held_lease {
     const char *lease_key;
     uint64_t epoch;
+    bool has_throughput; /* for a store that keeps it */
+    uint64_t bytes_per_second;
 };
 
 /* A checkpoint. Refused unless owner and epoch match and position >= the row's (G4). */

@@ -52,7 +52,7 @@ build_lease(
     struct wi_dynamodb_write write;
 
     wi_dynamodb_write_init(&write, renewal->store->env, false);
-    wi_dynamodb_lease_renewal(&write, renewal->owner, held->epoch, with_wish);
+    wi_dynamodb_lease_renewal(&write, renewal->owner, held, with_wish);
     wi_dynamodb_build_update(request, &renewal->store->leases, held->lease_key, &write, false);
     wi_dynamodb_write_free(&write);
     limit_time(renewal, request);

@@ -259,7 +259,8 @@ add_item(struct batch *batch, enum wi_sim_operation operation, const struct wi_s
         batch->as.handoffs[i] =
             (struct wi_handoff_request){item->lease_key, item->epoch, item->handoff};
     } else if (operation == WI_SIM_RENEW) {
-        batch->as.held[i] = (struct wi_held_lease){item->lease_key, item->epoch};
+        batch->as.held[i] =
+            (struct wi_held_lease){.lease_key = item->lease_key, .epoch = item->epoch};
     } else if (operation == WI_SIM_CHECKPOINT) {
         batch->as.checkpoints[i] = (struct wi_checkpoint_update){
             item->lease_key, item->owner, item->epoch, item->position};

@@ -289,6 +289,7 @@ perform_process(
     wi_counter_add(&shared->metrics.records_delivered, input.count);
     if (event->error == WEIR_OK) {
         processed = input.count;
+        runner->bytes_processed += batch->byte_count;
     } else {
         processed = processed < input.count ? processed : input.count - 1;
         wi_counter_add(&shared->metrics.batches_failed, 1);

@@ -20,6 +20,7 @@
 #include "worker/processor_pool.h"
 #include "worker/runner_actions.h"
 #include "worker/shard_consumer.h"
+#include "worker/throughput.h"
 
 /* A runner gives up its thread after this many batches if others wait for one. */
 #define BATCHES_PER_TURN 16U
@@ -74,6 +75,7 @@ wi_runner_new(
     wi_consumer_init(
         &runner->engine, &shared->settings, &lease->checkpoint, rng->next(rng->context));
     atomic_store(&runner->verified_ns, verified.ns);
+    wi_throughput_note(&runner->throughput, 0, verified);
     *ret = runner;
     return WEIR_OK;
 }

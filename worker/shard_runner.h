@@ -22,6 +22,7 @@
 #include "worker/fetch_budget.h"
 #include "worker/processor_pool.h"
 #include "worker/shard_consumer.h"
+#include "worker/throughput.h"
 
 /* What the loop tells a runner; bits of wi_runner.facts. In order of rank. */
 enum wi_runner_fact {
@@ -87,7 +88,9 @@ struct wi_runner {
     _Atomic uint32_t slot_seen;       /* wake word of the shard before the last fetch */
     _Atomic bool releasing;           /* no more automatic checkpoints */
     _Atomic bool blocked;
-    bool told_parents_finished; /* loop only: facts that were sent already */
+    _Atomic uint64_t bytes_processed; /* of records, keys included */
+    struct wi_throughput throughput;  /* loop only */
+    bool told_parents_finished;       /* loop only: facts that were sent already */
     bool told_to_stop;
     unsigned holds; /* loop only: other threads that still look at it */
 };

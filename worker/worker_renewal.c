@@ -15,6 +15,7 @@
 #include "worker/io_pool.h"
 #include "worker/lease_renewer.h"
 #include "worker/shard_runner.h"
+#include "worker/throughput.h"
 #include "worker/worker_runtime.h"
 
 /* Looks for a stopped writer in one lease duration. */
@@ -127,9 +128,13 @@ wi_worker_renew(struct weir_worker *worker)
 
             if (strcmp(runner->lease.owner, worker->owner) == 0) {
                 runner->holds++;
+                wi_throughput_note(&runner->throughput, runner->bytes_processed, now);
                 renew->runners[renew->count] = runner;
-                renew->held[renew->count++] = (struct wi_held_lease){
-                    .lease_key = runner->lease.lease_key, .epoch = runner->lease.epoch};
+                renew->held[renew->count++] =
+                    (struct wi_held_lease){.lease_key = runner->lease.lease_key,
+                                           .epoch = runner->lease.epoch,
+                                           .has_throughput = runner->throughput.is_known,
+                                           .bytes_per_second = runner->throughput.bytes_per_second};
             }
         }
     }

@@ -418,18 +418,6 @@ next_timer(const struct weir_worker *worker, struct weir_mono pool_next, struct 
 /* --- the loop ------------------------------------------------------------------------------- */
 
 static void
-read_signals(struct weir_worker *worker)
-{
-    struct signalfd_siginfo info;
-
-    while (read(worker->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (atomic_exchange(&worker->stop_requested, true)) {
-            atomic_store(&worker->abort_requested, true);
-        }
-    }
-}
-
-static void
 wait_for_events(struct weir_worker *worker, struct weir_mono until)
 {
     struct epoll_event events[EVENTS_MAX];
@@ -445,7 +433,7 @@ wait_for_events(struct weir_worker *worker, struct weir_mono until)
             (void)got;
             atomic_store(&worker->wake_pending, false);
         } else if (events[i].data.u64 == EVENT_SIGNAL) {
-            read_signals(worker);
+            wi_worker_read_signals(worker);
         } else {
             /* Later events of this round may name descriptors by an index that has moved: they are
              * level-triggered and come again. */

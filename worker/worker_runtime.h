@@ -9,7 +9,8 @@
  *   worker_claim.c        the first write to a lease, where the table needs one
  *   worker_renewal.c      renewals, automatic checkpoints
  *   worker_coordinator.c  drives the coordinator engine
- *   worker_watch.c        threads and descriptors that say "look again": wake words, pidfds
+ *   worker_watch.c        threads and descriptors that say "look again": wake words, pidfds,
+ * signals
  */
 #ifndef WI_WORKER_WORKER_RUNTIME_H
 #define WI_WORKER_WORKER_RUNTIME_H
@@ -138,8 +139,9 @@ struct weir_worker {
     bool joined;                 /* the session is not known to be lost */
 
     int epoll_fd;
-    int wake_fd;   /* eventfd: something for the loop */
-    int signal_fd; /* -1 unless handle_signals */
+    int wake_fd;                /* eventfd: something for the loop */
+    int signal_fd;              /* -1 unless handle_signals */
+    struct weir_mono signalled; /* when the last signal was read */
     atomic_bool wake_pending;
     atomic_bool stop_requested;
     atomic_bool abort_requested;
@@ -250,6 +252,8 @@ enum weir_error wi_worker_watch_start(struct weir_worker *worker);
 void wi_worker_watch_stop(struct weir_worker *worker);
 /* Watch the processes whose death matters to this worker, by the last table. */
 void wi_worker_watch_update(struct weir_worker *worker);
+/* The signalfd became readable: drain, or abort. */
+void wi_worker_read_signals(struct weir_worker *worker);
 /* A pidfd became readable. */
 void wi_worker_watch_died(struct weir_worker *worker, size_t index);
 

@@ -1,9 +1,11 @@
 /* What says "look again" to the loop: wake words of stream and table, and pidfds of processes. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <weir/env.h>
@@ -22,6 +24,10 @@
 #include "worker/processor_pool.h"
 #include "worker/shard_runner.h"
 #include "worker/worker_runtime.h"
+
+/* Signals within this time are one request: timeout(1) signals its child and then its whole group,
+ * and so does a terminal together with what runs in it. */
+#define SIGNAL_REPEAT_MS 250
 
 /* The shard that a stream begins with. */
 #define FIRST_SHARD "shardId-000000000000"
@@ -286,4 +292,22 @@ wi_worker_watch_died(struct weir_worker *worker, size_t index)
     worker->table_wanted = true;
     worker->full_table_wanted = true;
     worker->table_not_before.ns = 0; /* failover does not wait for the pacing of reads */
+}
+
+/* --- signals --------------------------------------------------------------------------------- */
+
+void
+wi_worker_read_signals(struct weir_worker *worker)
+{
+    struct signalfd_siginfo info;
+
+    while (read(worker->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        struct weir_mono now = wi_worker_now(worker);
+        bool is_repeated = wi_mono_elapsed_ms(worker->signalled, now) < SIGNAL_REPEAT_MS;
+
+        if (atomic_exchange(&worker->stop_requested, true) && !is_repeated) {
+            atomic_store(&worker->abort_requested, true);
+        }
+        worker->signalled = now;
+    }
 }

@@ -52,7 +52,8 @@ struct weir_worker_options {
     bool evict_stopped_writers; /**< end a stopped (SIGSTOP) process that blocks the lease table
                                      for longer than the lease duration; default true */
     bool handle_signals;        /**< SIGTERM, SIGINT drain, a second one aborts, a third
-                                     one ends the process; default true */
+                                     one ends the process; those within 250 ms count as
+                                     one; default true */
     const char *table;          /**< where the lease table is: `dynamodb:TABLE?region=R`, see
                                      docs/lease-table-dynamodb.md; default: the data directory */
 };

@@ -214,7 +214,7 @@ given_owned(struct wi_lease_store *store, const char *key, const char *owner)
 enum weir_error
 renew_lease(struct wi_lease_store *store, const char *key, const char *owner, uint64_t epoch)
 {
-    const struct wi_held_lease held = {key, epoch};
+    const struct wi_held_lease held = {.lease_key = key, .epoch = epoch};
     struct wi_renew_answer answer;
     enum weir_error result = WEIR_EINTERNAL;
     enum weir_error error = store->ops->renew(store->store, owner, &held, 1, &result, &answer);

@@ -42,7 +42,10 @@ tells_which_leases_a_renewal_no_longer_covers(void **state)
     struct wi_lease_store *store = ((struct lease_fixture *)*state)->store;
     uint64_t epoch = given_owned(store, "shard-a", "w1");
     struct wi_held_lease held[] = {
-        {"shard-a", epoch}, {"shard-a", epoch + 1}, {"shard-x", 1}, {"shard-b", 0}};
+        {.lease_key = "shard-a", .epoch = epoch},
+        {.lease_key = "shard-a", .epoch = epoch + 1},
+        {.lease_key = "shard-x", .epoch = 1},
+        {.lease_key = "shard-b"}};
     struct wi_renew_answer answer;
     enum weir_error results[4];
 
@@ -77,7 +80,7 @@ static void
 does_not_trust_a_lease_that_joins_verified_ones(void **state)
 {
     struct wi_lease_store *store = ((struct lease_fixture *)*state)->store;
-    struct wi_held_lease held[] = {{"shard-a", 0}, {"shard-b", 0}};
+    struct wi_held_lease held[] = {{.lease_key = "shard-a"}, {.lease_key = "shard-b"}};
     struct wi_renew_answer answer;
     enum weir_error results[2];
 

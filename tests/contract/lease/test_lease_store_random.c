@@ -81,7 +81,8 @@ draw_step(uint64_t *seed, struct wi_lease_store *store)
 static struct outcome
 do_worker_step(struct wi_lease_store *store, const struct step *step)
 {
-    const struct wi_held_lease held[] = {{step->key, step->epoch}, {step->other_key, 2}};
+    const struct wi_held_lease held[] = {
+        {.lease_key = step->key, .epoch = step->epoch}, {.lease_key = step->other_key, .epoch = 2}};
     struct wi_worker worker = {.max_leases = (uint32_t)step->number, .draining = step->flag};
     struct wi_renew_answer answer = {false};
     struct outcome outcome = {.error = WEIR_OK};

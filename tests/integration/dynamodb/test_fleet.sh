@@ -25,6 +25,11 @@ printed() {
     [ "$(cat "$place"/out.* | grep -o '"data":"[^"]*"' | sort -u | wc -l)" -eq "$1" ]
 }
 
+# balanced: the rows say how busy their leases are, for a leader of Java KCL.
+balanced() {
+    request Scan '{"TableName":"fleet"}' | grep -qE '"throughputKBps":\{"N":"[0-9]*\.[0-9]*[1-9]'
+}
+
 put() {
     seq "$1" "$2" | "$weir" put s >/dev/null
 }
@@ -35,6 +40,7 @@ work w1 >"$place/out.1" &
 first=$!
 await "w1 has all leases" holds w1 4
 await "w1 prints what there was" printed 400
+await "renewals tell the throughput" balanced
 
 work w2 >"$place/out.2" &
 second=$!

@@ -371,7 +371,7 @@ renews_on_condition_that_nobody_else_has_written(void **state)
     (void)state;
     test_env_init(&test);
     wi_dynamodb_write_init(&write, &test.env, false);
-    wi_dynamodb_lease_renewal(&write, "w1", 3, false);
+    wi_dynamodb_lease_renewal(&write, "w1", &(struct wi_held_lease){.epoch = 3}, false);
     assert_string_equal(
         wi_buffer_text(&write.set), "leaseCounter=leaseCounter+:v0,weirCounter=weirCounter+:v1");
     assert_non_null(strstr(
@@ -382,6 +382,24 @@ renews_on_condition_that_nobody_else_has_written(void **state)
         strstr(wi_buffer_text(&write.condition), "(attribute_not_exists(checkpointOwner))"));
     assert_non_null(
         strstr(wi_buffer_text(&write.condition), "(attribute_not_exists(weirRevoked))"));
+    wi_dynamodb_write_free(&write);
+    test_env_assert_no_leak(&test);
+}
+
+/* As Java writes it: KB of 1024 bytes, six decimals. */
+static void
+a_renewal_says_how_busy_the_lease_is(void **state)
+{
+    struct wi_held_lease held = {.epoch = 3, .has_throughput = true, .bytes_per_second = 2561};
+    struct wi_dynamodb_write write;
+    struct test_env test;
+
+    (void)state;
+    test_env_init(&test);
+    wi_dynamodb_write_init(&write, &test.env, false);
+    wi_dynamodb_lease_renewal(&write, "w1", &held, false);
+    assert_non_null(strstr(wi_buffer_text(&write.set), ",throughputKBps=:v2"));
+    assert_non_null(strstr(wi_buffer_text(&write.values), "\":v2\":{\"N\":\"2.500976\"}"));
     wi_dynamodb_write_free(&write);
     test_env_assert_no_leak(&test);
 }
@@ -427,6 +445,7 @@ main(void)
         cmocka_unit_test(orders_texts_as_positions),
         cmocka_unit_test(reads_back_what_it_creates),
         cmocka_unit_test(renews_on_condition_that_nobody_else_has_written),
+        cmocka_unit_test(a_renewal_says_how_busy_the_lease_is),
         cmocka_unit_test(reports_lost_memory_once_at_the_end),
     };
 
