@@ -23,6 +23,7 @@
 
 #define MS_PER_HOUR   3600000
 #define MS_PER_SECOND 1000
+#define BYTES_PER_KIB 1024.0
 /* Most bytes before an item of CBOR. */
 #define CBOR_HEAD_MAX 9
 /* Longest time that a server may claim, in hours: Kinesis keeps records for a year at most. */
@@ -69,6 +70,9 @@ read_summary(const cJSON *answer, struct wi_kinesis_summary *ret)
         cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(summary, "StreamCreationTimestamp"));
     const double open =
         cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(summary, "OpenShardCount"));
+    const double record_bytes =
+        BYTES_PER_KIB *
+        cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(summary, "MaxRecordSizeInKiB"));
 
     if (!cJSON_IsObject(summary) || !(hours >= 1 && hours <= RETENTION_HOURS_MAX)) {
         return WEIR_ECORRUPT;
@@ -78,6 +82,10 @@ read_summary(const cJSON *answer, struct wi_kinesis_summary *ret)
         .retention_ms = ms_of(hours, MS_PER_HOUR),
         .created_ms = ms_of(created, MS_PER_SECOND),
         .open_shards = open >= 0 && open <= WEIR_SHARDS_MAX ? (uint64_t)open : 0,
+        .record_bytes_max =
+            record_bytes >= BYTES_PER_KIB && record_bytes <= (double)WI_KINESIS_RECORD_BYTES_MAX
+                ? (size_t)record_bytes
+                : WI_KINESIS_RECORD_BYTES_DEFAULT,
     };
     (void)wi_str_copy(ret->stream_arn, sizeof ret->stream_arn, wi_str(arn));
     return WEIR_OK;

@@ -39,8 +39,9 @@
 #define WI_KINESIS_PUT_TIMEOUT_MS  15000
 /* Characters of a partition key. */
 #define WI_KINESIS_KEY_CHARACTERS_MAX 256U
-/* Largest record, key included, that any stream takes; a stream may take less. */
-#define WI_KINESIS_RECORD_BYTES_MAX ((size_t)10 * 1024 * 1024)
+/* Largest data of a record that any stream takes, and that one takes that does not say. */
+#define WI_KINESIS_RECORD_BYTES_MAX     ((size_t)10 * 1024 * 1024)
+#define WI_KINESIS_RECORD_BYTES_DEFAULT ((size_t)1024 * 1024)
 /* Shards of one page of ListShards, and pages of one list; WEIR_ELIMIT beyond that. */
 #define WI_KINESIS_LIST_PAGE  1000U
 #define WI_KINESIS_LIST_PAGES 1000U
@@ -71,6 +72,7 @@ struct wi_kinesis_summary {
     int64_t retention_ms;
     int64_t created_ms;
     uint64_t open_shards;
+    size_t record_bytes_max; /* of the data of one record */
 };
 
 WEIR_MUST_CHECK enum weir_error wi_kinesis_describe_summary(

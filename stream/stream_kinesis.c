@@ -488,6 +488,7 @@ wi_stream_kinesis_open_with(
         return error;
     }
     atomic_store(&source->retention_ms, summary.retention_ms);
+    atomic_store(&source->record_bytes_max, summary.record_bytes_max);
     memcpy(source->arn, summary.stream_arn, sizeof source->arn);
     name_stream(source, stream);
     stream->ops = &kinesis_ops;

@@ -102,6 +102,7 @@ struct wi_kinesis_stream {
     struct wi_kinesis_url url;
     EVP_MD *md5;
     _Atomic int64_t retention_ms;
+    _Atomic size_t record_bytes_max;
     _Atomic size_t pages_bytes; /* memory of all pages */
     _Atomic uint64_t version;   /* raised when a look at the stream itself is due */
     _Atomic bool is_suspect;    /* something of the stream was not found */

@@ -1,4 +1,5 @@
 /* weir_stream_put() of Kinesis: calls of at most 500 records and 5 MiB. */
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@
 
 /* One call of PutRecords. */
 struct call {
+    size_t record_bytes_max; /* of the stream */
     struct wi_kinesis_put_entry entries[WI_KINESIS_PUT_RECORDS_MAX];
     struct wi_kinesis_put_result results[WI_KINESIS_PUT_RECORDS_MAX];
     size_t places[WI_KINESIS_PUT_RECORDS_MAX]; /* of the entries in the caller's array */
@@ -62,14 +64,35 @@ count_characters(struct weir_str text)
     return count;
 }
 
+/* The stream may take larger records than when it was opened: one look at it before records that
+ * were too large then are refused. */
+static size_t
+find_record_max(
+    struct wi_kinesis_stream *stream, const struct weir_put_entry *entries, size_t count)
+{
+    const size_t known = atomic_load(&stream->record_bytes_max);
+    struct wi_kinesis_summary summary;
+    bool is_enough = true;
+
+    for (size_t i = 0; i < count && is_enough; i++) {
+        is_enough =
+            entries[i].data.length <= known || entries[i].data.length > WI_KINESIS_RECORD_BYTES_MAX;
+    }
+    if (is_enough || wi_kinesis_describe_summary(&stream->api, &summary, NULL) != WEIR_OK) {
+        return known;
+    }
+    atomic_store(&stream->record_bytes_max, summary.record_bytes_max);
+    return summary.record_bytes_max;
+}
+
 static bool
-is_acceptable(const struct weir_put_entry *entry)
+is_acceptable(const struct weir_put_entry *entry, size_t record_bytes_max)
 {
     const struct weir_str key = entry->partition_key;
     const size_t characters = key.length > WEIR_PARTITION_KEY_MAX ? 0 : count_characters(key);
 
     return characters >= 1 && characters <= WI_KINESIS_KEY_CHARACTERS_MAX &&
-           entry->data.length <= WI_KINESIS_RECORD_BYTES_MAX &&
+           entry->data.length <= record_bytes_max &&
            entry->data.length + key.length <= WI_KINESIS_PUT_BYTES_MAX;
 }
 
@@ -88,7 +111,7 @@ gather(
         const struct weir_put_entry *entry = &entries[*next];
         const size_t size = entry->partition_key.length + entry->data.length;
 
-        if (!is_acceptable(entry)) {
+        if (!is_acceptable(entry, call->record_bytes_max)) {
             ret_results[*next] = (struct weir_put_result){.error = WEIR_EINVAL};
             continue;
         }
@@ -116,6 +139,15 @@ fill(const struct wi_kinesis_put_result *result, struct weir_put_result *ret)
                : WEIR_ECORRUPT;
 }
 
+/* None of the call's records was taken: they are worth another try. */
+static void
+refuse_call(const struct call *call, struct weir_put_result *ret_results)
+{
+    for (size_t i = 0; i < call->count; i++) {
+        ret_results[call->places[i]] = (struct weir_put_result){.error = WEIR_ETHROTTLED};
+    }
+}
+
 /* Send one call; *ret_refused: some records are to be put again, before any that follow them. */
 static enum weir_error
 send_call(
@@ -130,9 +162,7 @@ send_call(
 
     *ret_refused = false;
     if (error == WEIR_ETHROTTLED) {
-        for (size_t i = 0; i < call->count; i++) {
-            ret_results[call->places[i]] = (struct weir_put_result){.error = WEIR_ETHROTTLED};
-        }
+        refuse_call(call, ret_results);
         *ret_refused = true;
         return WEIR_OK;
     }
@@ -157,21 +187,31 @@ wi_kinesis_put(
     struct call *call = wi_alloc(stream->env, sizeof *call);
     enum weir_error error = WEIR_OK;
     bool refused = false;
+    bool any_sent = false;
     size_t next = 0;
 
     if (call == NULL) {
         return wi_detail(detail, WEIR_ENOMEM, "put: no memory");
     }
+    call->record_bytes_max = find_record_max(stream, entries, count);
     while (error == WEIR_OK && next < count && !refused) {
         gather(call, entries, count, &next, ret_results);
         if (call->count > 0) {
             error = send_call(stream, call, ret_results, &refused, detail);
+            if (error != WEIR_OK && any_sent) {
+                /* An error means that nothing was written: the next put meets it. */
+                refuse_call(call, ret_results);
+                refused = true;
+                error = WEIR_OK;
+            }
+            any_sent = true;
         }
     }
     /* What follows a refused record waits for it, so that the caller can put all again in order. */
     for (; next < count; next++) {
         ret_results[next] = (struct weir_put_result){
-            .error = is_acceptable(&entries[next]) ? WEIR_ETHROTTLED : WEIR_EINVAL};
+            .error = is_acceptable(&entries[next], call->record_bytes_max) ? WEIR_ETHROTTLED
+                                                                           : WEIR_EINVAL};
     }
     wi_free(stream->env, call);
     return error;

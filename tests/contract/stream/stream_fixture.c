@@ -33,7 +33,6 @@ static const struct lack {
     {STREAM_WAKES, NULL, "Kinesis wakes nobody: retry_after_ms says when to come back"},
     {STREAM_KEEPS_HASH_KEYS, NULL, "Kinesis forgets the explicit hash key of a record"},
     {STREAM_FUTURE_TIMESTAMPS, NULL, "Kinesis refuses a timestamp in the future"},
-    {STREAM_KNOWS_RECORD_MAX, NULL, "how large a record of Kinesis may be is not known to weir"},
     {STREAM_JUDGES_NUMBERS, "kinesis-mock", "kinesis-mock finds no shard for a wrong number"},
     {STREAM_TELLS_END, "kinesis-mock", "kinesis-mock says 2^63 - 1 as EndingSequenceNumber always"},
     {STREAM_EMPTY_TIMES,

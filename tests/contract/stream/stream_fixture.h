@@ -31,7 +31,6 @@ enum stream_capability {
     STREAM_KEEPS_HASH_KEYS,   /* a record says with which explicit hash key it was put */
     STREAM_FUTURE_TIMESTAMPS, /* AT_TIMESTAMP may lie in the future */
     STREAM_EMPTY_TIMES,       /* a time with nothing behind it is answered; LATEST needs it, too */
-    STREAM_KNOWS_RECORD_MAX,  /* of the records of one call, those too large are refused alone */
     STREAM_JUDGES_NUMBERS,    /* a number that was never given is an argument that is wrong */
     STREAM_SCALES,
     STREAM_TELLS_CHILDREN, /* at the end of a shard */

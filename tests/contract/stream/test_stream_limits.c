@@ -115,7 +115,6 @@ refuses_a_record_beyond_its_bound(void **state)
         {.partition_key = {"a", 1}, .data = {"3", 1}}};
     struct weir_put_result results[3];
 
-    fixture_needs(f, STREAM_KNOWS_RECORD_MAX);
     given_shards(f, 1);
     assert_int_equal(weir_stream_put(f->stream, entries, 3, results, &f->detail), WEIR_OK);
     assert_int_equal(results[0].error, WEIR_OK);
