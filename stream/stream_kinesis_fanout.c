@@ -300,6 +300,9 @@ fetch(struct wi_kinesis_reader *reader, struct weir_detail *detail)
     if (error != WEIR_OK || wi_kinesis_reader_has_records(reader) || reader->at_end) {
         return error;
     }
+    if (!wi_kinesis_pause(reader->stream, 0)) {
+        return WEIR_ECANCELED; /* interrupted */
+    }
     error = note_end(reader, detail);
     if (error != WEIR_OK || wi_kinesis_subscription_is_running(fanout->subscription) ||
         wi_mono_before(wi_mono_now(reader->stream->env), fanout->not_before)) {

@@ -25,8 +25,6 @@ STREAM_ARN = f"arn:aws:kinesis:us-east-1:1:stream/{STREAM}"
 FIRST_NUMBER = 49590338271490256608559692538361571095921575989136588898
 HASH_KEY_MAX = 2**128 - 1
 TAKE_OVER_S = 1.5
-EVENT_RECORDS = 5
-EVENT_S = 0.04
 FRAME_BYTES = 16384
 
 
@@ -59,10 +57,10 @@ class Shard:
     subscription on; `habits` of the subscriptions in turn, the last one for all that follow."""
 
     def __init__(self, name, count, habits=("good",), children=(), parents=(), record_s=0.015,
-                 data_bytes=0):
+                 data_bytes=0, event_records=5, event_s=0.04):
         self.name, self.count, self.habits = name, count, habits
         self.children, self.parents, self.record_s = children, parents, record_s
-        self.data_bytes = data_bytes
+        self.data_bytes, self.event_records, self.event_s = data_bytes, event_records, event_s
         self.since = None         # of the first subscription
         self.subscriptions = 0    # that were granted
         self.refusals = 0         # that were not, because the shard was taken
@@ -72,6 +70,8 @@ class Shard:
         self.sent_bytes = 0
 
     def existing(self):
+        if self.record_s == 0:
+            return self.count
         return min(self.count, int((time.monotonic() - self.since) / self.record_s))
 
     def data(self, place):
@@ -101,11 +101,12 @@ class Service:
         self.lock = threading.Lock()
         self.shards = {shard.name: shard for shard in shards}
         self.consumer_looks = 0    # since it was registered
-        self.registered = 0
+        self.registered = 0        # how often
         self.throttled = 0
         self.complaints = []       # rules that the client broke
         self.operations = {}
         self.closing = False
+        self.may_poll = False
 
     def complain(self, text):
         with self.lock:
@@ -143,7 +144,7 @@ class Service:
         return 200, {"ShardIterator": body["ShardId"]}
 
     def do_GetRecords(self, body):
-        if body["Limit"] > 1:
+        if body["Limit"] > 1 and not self.may_poll:
             self.complain("GetRecords for more than a look")
         return 200, {"Records": [], "NextShardIterator": body["ShardIterator"],
                      "MillisBehindLatest": 0}
@@ -311,14 +312,14 @@ class Subscription:
         if self.habit != "no initial-response":
             self.send(message({":message-type": "event", ":event-type": "initial-response"}, b"{}"))
         while self.next_event():
-            connection.receive(EVENT_S)
+            connection.receive(self.shard.event_s)
             if self.stream in connection.reset:
                 return
         connection.h2.end_stream(self.stream)
         connection.flush()
 
     def page(self):
-        end = min(self.place + EVENT_RECORDS, self.shard.existing())
+        end = min(self.place + self.shard.event_records, self.shard.existing())
         last = end - 1 if end > 0 else 0
         payload = {"Records": self.shard.records(self.place, end),
                    # Between two records, so that it is no record's number.
