@@ -19,6 +19,7 @@
 #include "aws/http.h"
 #include "aws/sigv4.h"
 #include "core/detail.h"
+#include "core/log_limit.h"
 #include "core/memory.h"
 #include "core/str.h"
 
@@ -143,6 +144,7 @@ wi_aws_client_open(
         wi_free(env, client);
         return error;
     }
+    wi_log_limit_init(&client->complaints);
     *ret = client;
     return WEIR_OK;
 }
@@ -155,6 +157,7 @@ wi_aws_client_close(struct wi_aws_client *client)
     }
     wi_aws_credentials_close(client->chain);
     wi_sigv4_key_wipe(&client->key);
+    wi_log_limit_destroy(&client->complaints);
     (void)pthread_mutex_destroy(&client->mutex);
     wi_free(client->env, client);
 }

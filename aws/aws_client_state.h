@@ -11,11 +11,11 @@
 #include <weir/types.h>
 
 #include "aws/aws_client.h"
-#include "aws/aws_complaint.h"
 #include "aws/aws_retry.h"
 #include "aws/credentials.h"
 #include "aws/http.h"
 #include "aws/sigv4.h"
+#include "core/log_limit.h"
 #include "core/str.h"
 
 #define WI_AWS_SERVICE_SIZE 64
@@ -36,9 +36,9 @@ struct wi_aws_client {
     uint32_t attempts_max;
     _Atomic int64_t skew_ms; /* the service's clock less ours */
     pthread_mutex_t mutex;
-    struct wi_sigv4_key key;             /* guarded by mutex */
-    struct wi_aws_budget budget;         /* guarded by mutex */
-    struct wi_aws_complaints complaints; /* guarded by mutex */
+    struct wi_sigv4_key key;     /* guarded by mutex */
+    struct wi_aws_budget budget; /* guarded by mutex */
+    struct wi_log_limit complaints;
 };
 
 /* What is signed and sent. */

@@ -4,13 +4,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <weir/env.h>
 #include <weir/error.h>
 
 #include "aws/aws_client.h"
 #include "aws/aws_client_state.h"
-#include "aws/aws_complaint.h"
 #include "aws/aws_error.h"
 #include "aws/aws_retry.h"
 #include "aws/credentials.h"
@@ -20,6 +20,7 @@
 #include "core/clock.h"
 #include "core/detail.h"
 #include "core/log.h"
+#include "core/log_limit.h"
 #include "core/memory.h"
 #include "core/mono.h"
 #include "core/str.h"
@@ -278,24 +279,11 @@ is_trouble(const struct wi_aws_call *call)
 static void
 complain(struct wi_aws_client *client, const struct wi_aws_call *call)
 {
-    uint64_t hidden = 0;
-    bool tells;
+    char kind[WI_LOG_LIMIT_KIND_SIZE] = "";
 
-    (void)pthread_mutex_lock(&client->mutex);
-    tells = wi_aws_complain(
-        &client->complaints, call->operation, call->type, wi_mono_now(client->env), &hidden);
-    (void)pthread_mutex_unlock(&client->mutex);
-    if (tells && hidden > 0) {
-        wi_log(
-            client->env,
-            WEIR_LOG_WARN,
-            "aws",
-            "%s (and %llu times before)",
-            call->detail.text,
-            (unsigned long long)hidden);
-    } else if (tells) {
-        wi_log(client->env, WEIR_LOG_WARN, "aws", "%s", call->detail.text);
-    }
+    (void)snprintf(kind, sizeof kind, "%s %s", call->operation, call->type);
+    wi_log_limited(
+        &client->complaints, client->env, WEIR_LOG_WARN, "aws", kind, "%s", call->detail.text);
 }
 
 static void

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <weir/env.h>
@@ -13,6 +14,7 @@
 #include "coordinator/shard_sync.h"
 #include "core/check.h"
 #include "core/log.h"
+#include "core/log_limit.h"
 #include "core/metrics.h"
 #include "core/position.h"
 #include "core/str.h"
@@ -46,6 +48,25 @@ log_shard(const struct wi_runner *runner, enum weir_log_level level, const char 
         runner->shared->env,
         level,
         "worker",
+        "%s epoch %llu: %s",
+        runner->shard.shard_id,
+        (unsigned long long)runner->lease.epoch,
+        what);
+}
+
+/* What will be tried again, and may fail as often. */
+static void
+complain(const struct wi_runner *runner, enum weir_log_level level, const char *what)
+{
+    char kind[WI_LOG_LIMIT_KIND_SIZE] = "";
+
+    (void)snprintf(kind, sizeof kind, "%s %s", runner->shard.shard_id, what);
+    wi_log_limited(
+        &runner->shared->complaints,
+        runner->shared->env,
+        level,
+        "worker",
+        kind,
         "%s epoch %llu: %s",
         runner->shard.shard_id,
         (unsigned long long)runner->lease.epoch,
@@ -188,9 +209,9 @@ perform_fetch(
         runner->fetched.at_shard_end = true;
     }
     if (event->error == WEIR_ETRIMMED) {
-        log_shard(runner, WEIR_LOG_ERROR, "records were trimmed before they were read");
+        complain(runner, WEIR_LOG_ERROR, "records were trimmed before they were read");
     } else if (event->error != WEIR_OK && event->error != WEIR_EBUSY) {
-        log_shard(runner, WEIR_LOG_WARN, weir_error_text(event->error));
+        complain(runner, WEIR_LOG_WARN, weir_error_text(event->error));
     }
     runner->batch_count =
         event->error == WEIR_OK || event->error == WEIR_ECORRUPT ? weir_batch_count(batch) : 0;
@@ -259,7 +280,7 @@ perform_initialize(struct wi_runner *runner, struct wi_consumer_event *event)
             processor->context, &context, &runner->checkpointer, &runner->state);
     }
     if (event->error != WEIR_OK) {
-        log_shard(runner, WEIR_LOG_WARN, "initialize failed; it will be called again");
+        complain(runner, WEIR_LOG_WARN, "initialize failed; it will be called again");
     }
 }
 
@@ -293,7 +314,7 @@ perform_process(
     } else {
         processed = processed < input.count ? processed : input.count - 1;
         wi_counter_add(&shared->metrics.batches_failed, 1);
-        log_shard(runner, WEIR_LOG_WARN, "process_records failed; the rest will be retried");
+        complain(runner, WEIR_LOG_WARN, "process_records failed; the rest will be retried");
     }
     wi_counter_add(&shared->metrics.records_processed, processed);
     event->processed = processed;

@@ -16,6 +16,7 @@
 #include <weir/processor.h>
 #include <weir/stream.h>
 
+#include "core/log_limit.h"
 #include "core/metrics.h"
 #include "lease/lease_store.h"
 #include "worker/checkpointer.h"
@@ -59,6 +60,7 @@ struct wi_runner_shared {
     _Atomic int64_t session_deadline_ns; /* R1; written by the loop */
     pthread_mutex_t budget_lock;         /* guards budget */
     struct wi_fetch_budget budget;
+    struct wi_log_limit complaints; /* about what is tried again */
     struct wi_runner_metrics metrics;
     struct wi_processor_pool *pool;
     void (*request_flush)(void *context); /* automatic checkpoints are due by count */

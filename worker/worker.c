@@ -16,6 +16,7 @@
 #include "core/check.h"
 #include "core/detail.h"
 #include "core/log.h"
+#include "core/log_limit.h"
 #include "core/memory.h"
 #include "core/metrics.h"
 #include "core/mono.h"
@@ -237,6 +238,7 @@ weir_worker_new(
     worker->signal_fd = -1;
     worker->options = (struct weir_worker_options)WEIR_WORKER_OPTIONS_INIT;
     pthread_mutex_init(&worker->shared.budget_lock, NULL);
+    wi_log_limit_init(&worker->shared.complaints);
     worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     error = worker->wake_fd < 0 ? WEIR_ELIMIT : copy_options(worker, options);
     if (error != WEIR_OK) {
@@ -291,6 +293,7 @@ weir_worker_free(struct weir_worker *worker)
     if (worker->wake_fd >= 0) {
         close(worker->wake_fd);
     }
+    wi_log_limit_destroy(&worker->shared.complaints);
     pthread_mutex_destroy(&worker->shared.budget_lock);
     for (size_t i = 0; i < WI_ARRAY_LENGTH(worker->strings); i++) {
         wi_free(worker->env, worker->strings[i]);

@@ -8,6 +8,7 @@
 #include "coordinator/coordinator_runtime.h"
 #include "coordinator/coordinator_step.h"
 #include "core/log.h"
+#include "core/log_limit.h"
 #include "core/metrics.h"
 #include "core/mono.h"
 #include "worker/io_pool.h"
@@ -114,10 +115,12 @@ coordinator_done(struct wi_job *job)
     memset(&run->outcome, 0, sizeof run->outcome);
     if (weir_error_class(outcome.error) != WEIR_CLASS_OK &&
         weir_error_class(outcome.error) != WEIR_CLASS_CONTENTION) {
-        wi_log(
+        wi_log_limited(
+            &worker->shared.complaints,
             worker->env,
             WEIR_LOG_WARN,
             "coordinator",
+            weir_error_text(outcome.error),
             "a pass failed: %s",
             weir_error_text(outcome.error));
     }

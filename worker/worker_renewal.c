@@ -8,6 +8,7 @@
 #include <weir/error.h>
 
 #include "core/log.h"
+#include "core/log_limit.h"
 #include "core/memory.h"
 #include "core/metrics.h"
 #include "core/mono.h"
@@ -47,10 +48,12 @@ note_renewal(struct weir_worker *worker, const struct wi_renew_job *renew)
         return;
     }
     wi_counter_add(&worker->renewals_failed, 1);
-    wi_log(
+    wi_log_limited(
+        &worker->shared.complaints,
         worker->env,
         WEIR_LOG_WARN,
         "worker",
+        "renewal",
         "a renewal failed: %s",
         weir_error_text(renew->error));
 }
@@ -213,10 +216,12 @@ flush_done(struct wi_job *job)
             flush->error == WEIR_OK ? flush->results[i] : flush->error);
     }
     if (flush->error != WEIR_OK) {
-        wi_log(
+        wi_log_limited(
+            &worker->shared.complaints,
             worker->env,
             WEIR_LOG_WARN,
             "worker",
+            "checkpoints",
             "automatic checkpoints failed: %s; they are tried again",
             weir_error_text(flush->error));
     }

@@ -9,6 +9,7 @@
 
 #include "core/check.h"
 #include "core/log.h"
+#include "core/log_limit.h"
 #include "core/memory.h"
 #include "core/metrics.h"
 #include "core/mono.h"
@@ -370,10 +371,12 @@ table_done(struct wi_job *job)
         wi_next_table_read(
             read->started, wi_worker_now(worker), worker->application.lease_duration_ms));
     if (read->error != WEIR_OK) {
-        wi_log(
+        wi_log_limited(
+            &worker->shared.complaints,
             worker->env,
             WEIR_LOG_WARN,
             "worker",
+            "table",
             "the lease table cannot be read: %s",
             weir_error_text(read->error));
         want_again(worker, read, wi_worker_now(worker));
