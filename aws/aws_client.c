@@ -144,7 +144,7 @@ wi_aws_client_open(
         wi_free(env, client);
         return error;
     }
-    wi_log_limit_init(&client->complaints);
+    wi_log_limit_init(&client->complaints, env, "aws");
     *ret = client;
     return WEIR_OK;
 }

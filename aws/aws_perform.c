@@ -282,8 +282,7 @@ complain(struct wi_aws_client *client, const struct wi_aws_call *call)
     char kind[WI_LOG_LIMIT_KIND_SIZE] = "";
 
     (void)snprintf(kind, sizeof kind, "%s %s", call->operation, call->type);
-    wi_log_limited(
-        &client->complaints, client->env, WEIR_LOG_WARN, "aws", kind, "%s", call->detail.text);
+    wi_log_limited(&client->complaints, WEIR_LOG_WARN, kind, "%s", call->detail.text);
 }
 
 static void

@@ -15,9 +15,9 @@
 #include "core/mono.h"
 
 void
-wi_log_limit_init(struct wi_log_limit *limit)
+wi_log_limit_init(struct wi_log_limit *limit, const struct weir_env *env, const char *component)
 {
-    memset(limit, 0, sizeof *limit);
+    *limit = (struct wi_log_limit){.env = env, .component = component};
     (void)pthread_mutex_init(&limit->lock, NULL);
 }
 
@@ -75,13 +75,12 @@ is_due(struct wi_log_limit *limit, const char *name, struct weir_mono now, uint6
 void
 wi_log_limited(
     struct wi_log_limit *limit,
-    const struct weir_env *env,
     enum weir_log_level level,
-    const char *component,
     const char *kind,
     const char *format,
     ...)
 {
+    const struct weir_env *env = limit->env;
     char text[WI_LOG_SIZE];
     uint64_t hidden = 0;
     va_list arguments;
@@ -94,8 +93,13 @@ wi_log_limited(
     va_end(arguments);
     if (hidden > 0) {
         wi_log(
-            env, level, component, "%s (and %llu times before)", text, (unsigned long long)hidden);
+            env,
+            level,
+            limit->component,
+            "%s (and %llu times before)",
+            text,
+            (unsigned long long)hidden);
     } else {
-        wi_log(env, level, component, "%s", text);
+        wi_log(env, level, limit->component, "%s", text);
     }
 }

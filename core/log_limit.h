@@ -17,6 +17,8 @@
 #define WI_LOG_LIMIT_KIND_SIZE 160U
 
 struct wi_log_limit {
+    const struct weir_env *env;
+    const char *component;
     pthread_mutex_t lock; /* guards what follows */
     struct wi_log_limit_place {
         char kind[WI_LOG_LIMIT_KIND_SIZE];
@@ -25,17 +27,17 @@ struct wi_log_limit {
     } places[WI_LOG_LIMIT_KINDS_MAX];
 };
 
-void wi_log_limit_init(struct wi_log_limit *limit);
+/* `component`: the folder's name, see wi_log(); env and it must outlive the limit. */
+void wi_log_limit_init(
+    struct wi_log_limit *limit, const struct weir_env *env, const char *component);
 void wi_log_limit_destroy(struct wi_log_limit *limit);
 
 /* wi_log(), unless a line of this kind was told less than an interval ago. Thread-safe. */
 void wi_log_limited(
     struct wi_log_limit *limit,
-    const struct weir_env *env,
     enum weir_log_level level,
-    const char *component,
     const char *kind,
     const char *format,
-    ...) WEIR_PRINTF(6, 7);
+    ...) WEIR_PRINTF(4, 5);
 
 #endif

@@ -63,9 +63,7 @@ complain(const struct wi_runner *runner, enum weir_log_level level, const char *
     (void)snprintf(kind, sizeof kind, "%s %s", runner->shard.shard_id, what);
     wi_log_limited(
         &runner->shared->complaints,
-        runner->shared->env,
         level,
-        "worker",
         kind,
         "%s epoch %llu: %s",
         runner->shard.shard_id,

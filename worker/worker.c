@@ -238,7 +238,7 @@ weir_worker_new(
     worker->signal_fd = -1;
     worker->options = (struct weir_worker_options)WEIR_WORKER_OPTIONS_INIT;
     pthread_mutex_init(&worker->shared.budget_lock, NULL);
-    wi_log_limit_init(&worker->shared.complaints);
+    wi_log_limit_init(&worker->shared.complaints, worker->env, "worker");
     worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     error = worker->wake_fd < 0 ? WEIR_ELIMIT : copy_options(worker, options);
     if (error != WEIR_OK) {

@@ -117,11 +117,9 @@ coordinator_done(struct wi_job *job)
         weir_error_class(outcome.error) != WEIR_CLASS_CONTENTION) {
         wi_log_limited(
             &worker->shared.complaints,
-            worker->env,
             WEIR_LOG_WARN,
-            "coordinator",
             weir_error_text(outcome.error),
-            "a pass failed: %s",
+            "a pass of the coordinator failed: %s",
             weir_error_text(outcome.error));
     }
     if (worker->joined) {

@@ -50,9 +50,7 @@ note_renewal(struct weir_worker *worker, const struct wi_renew_job *renew)
     wi_counter_add(&worker->renewals_failed, 1);
     wi_log_limited(
         &worker->shared.complaints,
-        worker->env,
         WEIR_LOG_WARN,
-        "worker",
         "renewal",
         "a renewal failed: %s",
         weir_error_text(renew->error));
@@ -218,9 +216,7 @@ flush_done(struct wi_job *job)
     if (flush->error != WEIR_OK) {
         wi_log_limited(
             &worker->shared.complaints,
-            worker->env,
             WEIR_LOG_WARN,
-            "worker",
             "checkpoints",
             "automatic checkpoints failed: %s; they are tried again",
             weir_error_text(flush->error));

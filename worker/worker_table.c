@@ -373,9 +373,7 @@ table_done(struct wi_job *job)
     if (read->error != WEIR_OK) {
         wi_log_limited(
             &worker->shared.complaints,
-            worker->env,
             WEIR_LOG_WARN,
-            "worker",
             "table",
             "the lease table cannot be read: %s",
             weir_error_text(read->error));

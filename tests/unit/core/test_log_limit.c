@@ -16,14 +16,14 @@ tells_at_once_and_then_counts(void **state)
 
     (void)state;
     test_env_init(&test);
-    wi_log_limit_init(&limit);
+    wi_log_limit_init(&limit, &test.env, "worker");
     for (int i = 1; i <= 5; i++) {
-        wi_log_limited(&limit, &test.env, WEIR_LOG_WARN, "worker", "fetch", "failed %d", i);
+        wi_log_limited(&limit, WEIR_LOG_WARN, "fetch", "failed %d", i);
     }
     assert_int_equal(test.log_lines, 1);
     assert_string_equal(test.last_log, "worker: failed 1");
     test_env_advance_ms(&test, WI_LOG_LIMIT_INTERVAL_MS);
-    wi_log_limited(&limit, &test.env, WEIR_LOG_WARN, "worker", "fetch", "failed %d", 6);
+    wi_log_limited(&limit, WEIR_LOG_WARN, "fetch", "failed %d", 6);
     assert_int_equal(test.log_lines, 2);
     assert_string_equal(test.last_log, "worker: failed 6 (and 4 times before)");
     wi_log_limit_destroy(&limit);
@@ -37,9 +37,9 @@ tells_kinds_apart(void **state)
 
     (void)state;
     test_env_init(&test);
-    wi_log_limit_init(&limit);
-    wi_log_limited(&limit, &test.env, WEIR_LOG_WARN, "worker", "a", "of a");
-    wi_log_limited(&limit, &test.env, WEIR_LOG_WARN, "worker", "b", "of b");
+    wi_log_limit_init(&limit, &test.env, "worker");
+    wi_log_limited(&limit, WEIR_LOG_WARN, "a", "of a");
+    wi_log_limited(&limit, WEIR_LOG_WARN, "b", "of b");
     assert_int_equal(test.log_lines, 2);
     wi_log_limit_destroy(&limit);
 }
@@ -54,14 +54,14 @@ bounds_the_kinds(void **state)
 
     (void)state;
     test_env_init(&test);
-    wi_log_limit_init(&limit);
+    wi_log_limit_init(&limit, &test.env, "worker");
     for (unsigned i = 0; i < 1000; i++) {
         (void)snprintf(kind, sizeof kind, "shard %u", i);
-        wi_log_limited(&limit, &test.env, WEIR_LOG_WARN, "worker", kind, "failed");
+        wi_log_limited(&limit, WEIR_LOG_WARN, kind, "failed");
     }
     assert_int_equal(test.log_lines, WI_LOG_LIMIT_KINDS_MAX);
     test_env_advance_ms(&test, WI_LOG_LIMIT_INTERVAL_MS);
-    wi_log_limited(&limit, &test.env, WEIR_LOG_WARN, "worker", "something new", "new");
+    wi_log_limited(&limit, WEIR_LOG_WARN, "something new", "new");
     assert_int_equal(test.log_lines, WI_LOG_LIMIT_KINDS_MAX + 1);
     assert_string_equal(test.last_log, "worker: new");
     wi_log_limit_destroy(&limit);
@@ -77,10 +77,10 @@ keeps_to_the_level(void **state)
     (void)state;
     test_env_init(&test);
     test.env.logger.level = WEIR_LOG_ERROR;
-    wi_log_limit_init(&limit);
-    wi_log_limited(&limit, &test.env, WEIR_LOG_WARN, "worker", "a", "quiet");
+    wi_log_limit_init(&limit, &test.env, "worker");
+    wi_log_limited(&limit, WEIR_LOG_WARN, "a", "quiet");
     assert_int_equal(test.log_lines, 0);
-    wi_log_limited(&limit, &test.env, WEIR_LOG_ERROR, "worker", "a", "loud");
+    wi_log_limited(&limit, WEIR_LOG_ERROR, "a", "loud");
     assert_string_equal(test.last_log, "worker: loud");
     wi_log_limit_destroy(&limit);
 }
