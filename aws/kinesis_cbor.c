@@ -119,6 +119,7 @@ place_of(const struct wi_cbor_reader *reader, struct weir_str text)
     return (uint32_t)(text.data - reader->begin);
 }
 
+/* Bytes; or a text in base64, which kinesis-mock and kinesalite send and the SDKs for Java read. */
 static bool
 take_data(struct wi_cbor_reader *reader, struct wi_kinesis_record *record)
 {
@@ -127,9 +128,10 @@ take_data(struct wi_cbor_reader *reader, struct wi_kinesis_record *record)
     if (!wi_cbor_next(reader, &token)) {
         return false;
     }
-    if (token.kind != WI_CBOR_BYTES) {
-        return wi_cbor_fail(reader, "Data that is no byte string");
+    if (token.kind != WI_CBOR_BYTES && token.kind != WI_CBOR_TEXT) {
+        return wi_cbor_fail(reader, "Data that is no string");
     }
+    record->data_is_raw = token.kind == WI_CBOR_BYTES;
     record->data_at = place_of(reader, token.text);
     record->data_length = (uint32_t)token.text.length;
     return true;
@@ -349,7 +351,7 @@ wi_kinesis_cbor_read(struct wi_kinesis_page *page, char *bytes, size_t length)
     WEIR_ASSERT(length < UINT32_MAX);
     wi_cbor_init(&reader, bytes, length);
     wi_kinesis_page_begin(page, (struct weir_str){bytes, length});
-    page->is_raw = true;
+    page->is_cbor = true;
     if (take_page(&reader, page)) {
         return WEIR_OK;
     }

@@ -525,7 +525,7 @@ void
 wi_kinesis_page_begin(struct wi_kinesis_page *page, struct weir_str text)
 {
     page->text = text;
-    page->is_raw = false;
+    page->is_cbor = false;
     page->wrong = NULL;
     page->count = 0;
     page->millis_behind = -1;

@@ -31,11 +31,12 @@ struct wi_kinesis_record {
     uint32_t data_at;
     uint32_t data_length;
     bool key_is_escaped; /* has a backslash: wi_kinesis_unescape() it */
+    bool data_is_raw;    /* bytes, not base64 */
 };
 
 struct wi_kinesis_page {
     struct weir_str text;
-    bool is_raw;       /* data and keys are as they are: no base64, no escapes (CBOR) */
+    bool is_cbor;      /* text is as it is: no escapes */
     const char *wrong; /* what is wrong with it, static; NULL: nothing, or nobody can say */
     size_t wrong_at;   /* and where */
     struct wi_kinesis_record *records; /* the caller's array */

@@ -12,6 +12,7 @@
 #include <weir/types.h>
 
 #include "aws/kinesis_base64.h"
+#include "aws/kinesis_page.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
@@ -162,8 +163,10 @@ data_bytes(const struct wi_kinesis_page *page)
     size_t bytes = 0;
 
     for (size_t i = 0; i < page->count; i++) {
-        bytes += page->is_raw ? page->records[i].data_length
-                              : wi_base64_decoded_max(page->records[i].data_length);
+        const struct wi_kinesis_record *record = &page->records[i];
+
+        bytes +=
+            record->data_is_raw ? record->data_length : wi_base64_decoded_max(record->data_length);
     }
     return bytes;
 }

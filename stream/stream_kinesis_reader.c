@@ -341,7 +341,7 @@ keep_iterator(struct wi_kinesis_reader *reader)
         return WEIR_OK;
     }
     if (next.length > WI_KINESIS_TOKEN_MAX ||
-        (!reader->page.is_raw && memchr(next.data, '\\', next.length) != NULL)) {
+        (!reader->page.is_cbor && memchr(next.data, '\\', next.length) != NULL)) {
         return WEIR_ECORRUPT;
     }
     wi_buffer_append_str(&reader->iterator, next);

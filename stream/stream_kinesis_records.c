@@ -69,12 +69,17 @@ reserve(struct taking *t, size_t size, enum weir_error *error)
 /* The data of a record to `to`, as it is or from base64; text with escapes (an escaped '/' is
  * legal) goes through `to` itself, which is large enough for it. */
 static enum weir_error
-decode(struct weir_str text, bool is_raw, unsigned char *to, size_t *ret_size)
+decode(
+    const struct wi_kinesis_page *page,
+    const struct wi_kinesis_record *record,
+    unsigned char *to,
+    size_t *ret_size)
 {
+    const struct weir_str text = text_at(page, record->data_at, record->data_length);
     size_t length = 0;
     enum weir_error error = WEIR_OK;
 
-    if (is_raw) {
+    if (record->data_is_raw) {
         memcpy(to, text.data, text.length);
         *ret_size = text.length;
         return WEIR_OK;
@@ -82,7 +87,7 @@ decode(struct weir_str text, bool is_raw, unsigned char *to, size_t *ret_size)
     if (wi_base64_decode(text, to, ret_size) == WEIR_OK) {
         return WEIR_OK;
     }
-    error = wi_kinesis_unescape(text, (char *)to, &length);
+    error = page->is_cbor ? WEIR_ECORRUPT : wi_kinesis_unescape(text, (char *)to, &length);
     if (error != WEIR_OK) {
         return error;
     }
@@ -112,7 +117,7 @@ decode_record(
     if (to == NULL) {
         return error;
     }
-    error = decode(text_at(page, record->data_at, record->data_length), page->is_raw, to, &size);
+    error = decode(page, record, to, &size);
     if (error != WEIR_OK) {
         return error;
     }

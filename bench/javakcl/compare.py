@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """weir and Java KCL side by side, on the same servers, in one run.
 
-    compare.py --build BUILD_FOLDER [--only NAME,...] [--java-only] [--quick]
+    compare.py --build BUILD_FOLDER [--only NAME,...] [--java-only | --weir-only] [--quick]
+               [--encoding json,cbor]
 
 Prints a line per figure: {"figure", "weir", "java", "ratio"}; ratio is weir/Java, below 1 is less.
 Figures: cpu (CPU seconds per million records of 100 B and 1 KiB, no-op processor), memory
 (resident, idle), start (process start to first record), failover (kill -9 to first record
 elsewhere, failover 10 s), cost (requests and capacity units of the lease table per worker-hour and
-shard-hour). Servers do not check signatures, but weir and Java sign. Exit status 77: a server
+shard-hour). --encoding says how cpu asks for records. Servers do not check signatures, but weir and Java sign. Exit status 77: a server
 cannot be had.
 """
 
@@ -40,12 +41,12 @@ class CountWorker(fleet.Worker):
 
     kind = "weir"
 
-    def __init__(self, site, name, program, stop_after=0, **options):
+    def __init__(self, site, name, program, stop_after=0, encoding="json", **options):
         super().__init__(site, name)
         self.events = site.folder / f"{name}.events"
         words = {
             "application": site.table,
-            "stream": fleet.stream_url(site),
+            "stream": f"{fleet.stream_url(site)}&encoding={encoding}",
             "table": fleet.table_url(site),
             "worker_id": name,
             "lease_duration_ms": f"{FAILOVER_MS}ms",
@@ -63,13 +64,14 @@ class Sides:
 
     def __init__(self, given):
         self.given = given
-        self.kinds = ["java"] if given.java_only else ["java", "weir"]
+        self.kinds = ["java"] * (not given.weir_only) + ["weir"] * (not given.java_only)
         self.build = pathlib.Path(given.build)
 
-    def count(self, kind, site, name, stop_after=0, **java):
+    def count(self, kind, site, name, stop_after=0, encoding="json", **java):
         if kind == "weir":
-            return CountWorker(site, name, str(self.count_program()), stop_after)
+            return CountWorker(site, name, str(self.count_program()), stop_after, encoding)
         options = {"idle_ms": 200, "failover_ms": FAILOVER_MS, **java}
+        os.environ["JAVA_KCL_CBOR"] = "true" if encoding == "cbor" else "false"
         return fleet.JavaWorker(site, name, ledger=False, stop_after=stop_after, **options)
 
     def count_program(self):
@@ -138,14 +140,17 @@ class Bench:
             url, pid = fleet.start_server(
                 "canned", "--shards", SHARDS, "--records", each, "--size", size
             )
-            costs = {}
-            for kind in self.sides.kinds:
-                worker = self.sides.count(kind, self.site(url), kind, records, shard_sync_ms=0)
-                first, done = event(worker, "first")[2], event(worker, "done")[2]
-                costs[kind] = round((done["cpu_s"] - first["cpu_s"]) / records * 1e6, 3)
-                worker.process.wait()
-            report(f"CPU seconds per million records of {size} B", costs)
+            for encoding in self.given.encoding.split(","):
+                costs = {k: self.cpu_of(k, url, records, encoding) for k in self.sides.kinds}
+                report(f"CPU seconds per million records of {size} B in {encoding}", costs)
             fleet.stop_server(pid)
+
+    def cpu_of(self, kind, url, records, encoding):
+        site = self.site(url)
+        worker = self.sides.count(kind, site, kind, records, encoding, shard_sync_ms=0)
+        first, done = event(worker, "first")[2], event(worker, "done")[2]
+        worker.process.wait()
+        return round((done["cpu_s"] - first["cpu_s"]) / records * 1e6, 3)
 
     def start(self):
         results = self.side_by_side(self.start_of, [(kind,) for kind in self.sides.kinds])
@@ -190,11 +195,13 @@ class Bench:
         hosts = (False, True) if can_be_elsewhere() else (False,)
         for victim in ("follower", "leader"):
             cases = [("weir", victim, host) for host in hosts if "weir" in self.sides.kinds]
-            found = self.side_by_side(self.failover_of, [("java", victim, False), *cases])
+            if "java" in self.sides.kinds:
+                cases = [("java", victim, False), *cases]
+            found = self.side_by_side(self.failover_of, cases)
             for host in hosts:
                 place = "elsewhere, on another host" if host else "elsewhere, on the same host"
                 name = f"seconds from kill -9 of the {victim} to its shards' first record {place}"
-                java = found["java", victim, False]
+                java = found.get(("java", victim, False))
                 report(name, {"java": java, "weir": found.get(("weir", victim, host))})
 
     def failover_of(self, kind, victim, elsewhere):
@@ -320,10 +327,12 @@ def main():
     parser.add_argument("--build", required=True)
     parser.add_argument("--only", default=",".join(names))
     parser.add_argument("--java-only", action="store_true")
+    parser.add_argument("--weir-only", action="store_true")
+    parser.add_argument("--encoding", default="json", help="of cpu: json, cbor, or json,cbor")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--folder")
     given = parser.parse_args()
-    fleet.fetch("dynamodb", "java-kcl", "kinesalite", "canned")
+    fleet.fetch("dynamodb", *[] if given.weir_only else ["java-kcl"], "kinesalite", "canned")
     os.environ.setdefault("JAVA_KCL_OPTIONS", "-Xmx512m")
     with tempfile.TemporaryDirectory() as temporary:
         bench = Bench(given.folder or temporary, given)

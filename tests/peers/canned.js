@@ -1,6 +1,7 @@
 'use strict';
-/* A Kinesis endpoint for measuring consumers: every shard gives the same records, rendered once at
- * the start, so that next to nothing is spent on this side. Records cannot be put.
+/* A Kinesis endpoint for measuring consumers: every shard gives the same records, rendered once for
+ * each encoding that is asked for, so that next to nothing is spent on this side. Who asks in AWS CBOR
+ * 1.1 is answered in it. Records cannot be put.
  *
  *   canned.js --port P [--shards 4] [--records 100000] [--size 100] [--aggregate K]
  *
@@ -8,6 +9,7 @@
  * for which --shards must be 1, since consumers check the hash keys of those. Data begins with
  * "<epoch_ms>:<index>:". At its end (SIGTERM) it prints requests, bytes and its own CPU seconds. */
 const http = require('http');
+const cbor = require('./cbor.js');
 const { aggregate, options, payload } = require('./records.js');
 
 const option = options({ port: 0, shards: 4, records: 100000, size: 100, aggregate: 0 });
@@ -20,20 +22,36 @@ const limitMax = 10000;
 const shardCount = BigInt(option.shards);
 const hashKeys = 1n << 128n;
 
-/* All records in one buffer, each followed by a comma; starts[i] is where record i begins. */
-function render() {
+const arrival = new Date(1700000000000);
+
+/* A record in JSON, followed by a comma. */
+function jsonRecord(index, data) {
+    return Buffer.from(
+        `{"ApproximateArrivalTimestamp":${arrival.getTime() / 1000},"Data":"${data.toString('base64')}",` +
+        `"PartitionKey":"k${index}","SequenceNumber":"${sequenceOf(index)}"},`);
+}
+
+function cborRecord(index, data) {
+    return cbor.encode({
+        ApproximateArrivalTimestamp: arrival,
+        Data: data,
+        PartitionKey: 'k' + index,
+        SequenceNumber: sequenceOf(index),
+    });
+}
+
+/* All records in one buffer; starts[i] is where record i begins. */
+function render(record) {
     const starts = new Float64Array(count + 1);
     const pieces = [];
     let at = 0;
     for (let i = 0; i < count; i++) {
         const user = [];
         for (let j = i * perRecord; j < Math.min(option.records, (i + 1) * perRecord); j++) {
-            user.push({ key: 'k' + j, data: payload(1700000000000, j, option.size) });
+            user.push({ key: 'k' + j, data: payload(arrival.getTime(), j, option.size) });
         }
         const data = option.aggregate ? aggregate(user) : user[0].data;
-        const piece = Buffer.from(
-            `{"ApproximateArrivalTimestamp":1.7E9,"Data":"${data.toString('base64')}",` +
-            `"PartitionKey":"k${i}","SequenceNumber":"${sequenceOf(i)}"},`);
+        const piece = record(i, data);
         starts[i] = at;
         at += piece.length;
         pieces.push(piece);
@@ -54,7 +72,45 @@ function indexOf(sequence, after) {
     return Math.max(0, after && isOne ? index + 1 : index);
 }
 
-const { all, starts } = render();
+/* How requests are read and answers written; of GetRecords what stands before its records, these, and
+ * what stands behind them. */
+const encodings = {
+    json: {
+        type: 'application/x-amz-json-1.1',
+        encode: (value) => Buffer.from(JSON.stringify(value, withSeconds)),
+        decode: (bytes) => JSON.parse(bytes.length ? bytes.toString() : '{}'),
+        record: jsonRecord,
+        begin: (next, behindMs) => Buffer.from(
+            `{"NextShardIterator":"${next}","MillisBehindLatest":${behindMs},"Records":[`),
+        records: ({ all, starts }, from, to) =>
+            all.subarray(starts[from], Math.max(starts[from], starts[to] - 1)),
+        end: Buffer.from(']}'),
+    },
+    cbor: {
+        type: 'application/x-amz-cbor-1.1',
+        encode: cbor.encode,
+        decode: (bytes) => (bytes.length ? cbor.decode(bytes) : {}),
+        record: cborRecord,
+        begin: (next, behindMs, records) => {
+            const rest = { NextShardIterator: next, MillisBehindLatest: behindMs, Records: [] };
+            const bytes = cbor.encode(rest);
+            return Buffer.concat([bytes.subarray(0, -1), cbor.head(4, records)]);
+        },
+        records: ({ all, starts }, from, to) => all.subarray(starts[from], starts[to]),
+        end: Buffer.alloc(0),
+    },
+};
+
+/* JSON has times in seconds; `value` of a Date is text already. */
+function withSeconds(name, value) {
+    return this[name] instanceof Date ? this[name].getTime() / 1000 : value;
+}
+
+function rendered(encoding) {
+    encoding.pages = encoding.pages || render(encoding.record);
+    return encoding.pages;
+}
+
 const perAnswerMax = Math.max(1, Math.floor(answerBytesMax / (option.size * perRecord)));
 const used = { requests: 0, get_records: 0, bytes: 0 };
 
@@ -76,7 +132,7 @@ function summary(name) {
         StreamStatus: 'ACTIVE',
         StreamModeDetails: { StreamMode: 'PROVISIONED' },
         RetentionPeriodHours: 24,
-        StreamCreationTimestamp: 1.7e9,
+        StreamCreationTimestamp: arrival,
         EnhancedMonitoring: [{ ShardLevelMetrics: [] }],
         EncryptionType: 'NONE',
         OpenShardCount: option.shards,
@@ -106,39 +162,39 @@ function nameOf(input) {
     return input.StreamName || input.StreamARN.split('/')[1];
 }
 
-function getRecords(input, response) {
+function getRecords(input, encoding, response) {
     const [shard, text] = input.ShardIterator.split('|');
     const from = Math.min(count, Number(text));
     const to = Math.min(count, from + Math.min(input.Limit || limitMax, limitMax, perAnswerMax));
-    const head = Buffer.from(
-        `{"NextShardIterator":"${shard}|${to}","MillisBehindLatest":${to < count ? 60000 : 0},` +
-        '"Records":[');
-    const body = all.subarray(starts[from], Math.max(starts[from], starts[to] - 1));
+    const head = encoding.begin(shard + '|' + to, to < count ? 60000 : 0, to - from);
+    const body = encoding.records(rendered(encoding), from, to);
     used.get_records++;
     used.bytes += body.length;
-    response.setHeader('Content-Length', head.length + body.length + 2);
+    response.setHeader('Content-Length', head.length + body.length + encoding.end.length);
     response.write(head);
     response.write(body);
-    response.end(']}');
+    response.end(encoding.end);
 }
 
-function answer(request, response, text) {
+function answer(request, response, bytes) {
+    const isCbor = request.headers['content-type'] === encodings.cbor.type;
+    const encoding = isCbor ? encodings.cbor : encodings.json;
     const name = String(request.headers['x-amz-target']).split('.')[1];
     used.requests++;
-    response.setHeader('Content-Type', 'application/x-amz-json-1.1');
+    response.setHeader('Content-Type', encoding.type);
     try {
-        const input = JSON.parse(text || '{}');
+        const input = encoding.decode(bytes);
         if (name === 'GetRecords') {
-            getRecords(input, response);
+            getRecords(input, encoding, response);
         } else if (operations[name]) {
-            response.end(JSON.stringify(operations[name](input)));
+            response.end(encoding.encode(operations[name](input)));
         } else {
             throw new Error('not served: ' + name);
         }
     } catch (error) {
         response.statusCode = 400;
         const { message } = error;
-        response.end(JSON.stringify({ __type: 'InvalidArgumentException', message }));
+        response.end(encoding.encode({ __type: 'InvalidArgumentException', message }));
     }
 }
 
@@ -147,7 +203,7 @@ http.createServer((request, response) => {
     response.on('error', () => {});
     request.on('error', () => {});
     request.on('data', (piece) => pieces.push(piece));
-    request.on('end', () => answer(request, response, Buffer.concat(pieces).toString()));
+    request.on('end', () => answer(request, response, Buffer.concat(pieces)));
 }).listen(option.port, '127.0.0.1');
 
 process.on('SIGTERM', () => {

@@ -270,13 +270,14 @@ stop() {
     done
 }
 
-# exec_java_kcl ARGUMENT...: JAVA_KCL_OPTIONS are those of the JVM.
+# exec_java_kcl ARGUMENT...: JAVA_KCL_OPTIONS are those of the JVM; with JAVA_KCL_CBOR=true it asks
+# Kinesis in CBOR, which kinesalite answers badly.
 exec_java_kcl() {
     local at
     fetch java-kcl
     at=$(place java-kcl)
     # shellcheck disable=SC2086
-    exec java ${JAVA_KCL_OPTIONS:--Xmx256m -XX:+UseSerialGC} -Daws.cborEnabled=false \
+    exec java ${JAVA_KCL_OPTIONS:--Xmx256m -XX:+UseSerialGC} "-Daws.cborEnabled=${JAVA_KCL_CBOR:-false}" \
         -cp "$at/build/classes:$at/lib/*" weir.peers.KclWorker "$@"
 }
 

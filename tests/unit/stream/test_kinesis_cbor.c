@@ -178,7 +178,7 @@ reads_every_member_in_any_order(void **state)
     (void)state;
     given_whole(&f);
     assert_int_equal(read_first(&f, f.length, &bytes), WEIR_OK);
-    assert_true(f.page.is_raw);
+    assert_true(f.page.is_cbor);
     assert_int_equal(f.page.count, 2);
     assert_int_equal(f.page.millis_behind, 1048);
     assert_true(f.page.has_next);
@@ -186,6 +186,7 @@ reads_every_member_in_any_order(void **state)
     assert_string_equal(f.page.child_shard_ids[0], "shardId-1");
     assert_int_equal(f.records[0].arrival_ms, 1700000000123);
     assert_int_equal(f.records[0].data_length, 3);
+    assert_true(f.records[0].data_is_raw);
     assert_memory_equal(f.page.text.data + f.records[0].data_at, "\x00\xff\n", 3);
     assert_place(&f, f.records[0].key_at, f.records[0].key_length, "k\xc3\xa9\\n\"");
     assert_false(f.records[0].key_is_escaped);
@@ -356,8 +357,8 @@ static const struct {
     ROW("\xa1\x67Records\x81\xa0", "a record without number, key or data"),
     ROW("\xa1\x67Records\x80\x00", "something behind the answer"),
     ROW("\xa2\x67Records\x80\x67Records\x80", "a member that comes twice"),
-    ROW("\xa1\x67Records\x81\xa1\144Data\x61x", "Data that is no byte string"),
-    ROW("\xa1\x67Records\x81\xa1\144Data\xc2\x41x", "Data that is no byte string"),
+    ROW("\xa1\x67Records\x81\xa1\144Data\x07", "Data that is no string"),
+    ROW("\xa1\x67Records\x81\xa1\144Data\xc2\x41x", "Data that is no string"),
     ROW("\xa1\x67Records\x81\xa2\144Data\x41x\144Data\x41x", "a member that comes twice"),
     ROW("\xa1\x67Records\x81\xa1\x6eSequenceNumber\x01", "something else where a text belongs"),
     ROW("\xa1\x67Records\x81\xa1\x6eSequenceNumber\x62-1", "a SequenceNumber that is none"),

@@ -26,8 +26,14 @@
 #define CBOR_PAGE                                                                                  \
     "\xa3\x71NextShardIterator\x62i2\x72MillisBehindLatest~\x67Records\x81" CBOR_RECORD
 #define CBOR_EXPIRED "\xa1\x66__type\x78\030ExpiredIteratorException"
-/* Data as text, as kinesalite sends what was put in JSON. */
-#define CBOR_BAD_PAGE "\xa1\x67Records\x81\xa1\144Data\x64QQ=="
+/* Data as text, as kinesis-mock and kinesalite send it: "A" at 20; and one whose text is no base64.
+ */
+#define CBOR_TEXT_PAGE                                                                             \
+    "\xa2\x71NextShardIterator\x62i2\x67Records\x81\xa3\144Data\x64QQ==\x6cPartitionKey\x61k\x6e"  \
+    "SequenceNumber\x62\062\060"
+#define CBOR_NO_BASE64                                                                             \
+    "\xa1\x67Records\x81\xa3\144Data\x65QQ\\/=\x6cPartitionKey\x61k\x6eSequenceNumber\x62\062\060"
+#define CBOR_BAD_PAGE "\xa1\x67Records\x81\xa1\144Data\x07"
 
 #define CBOR_STEP(status, bytes, asked)     {"GetRecords" IN_CBOR, asked, status, bytes}
 #define JSON_STEP(operation, asked, answer) {operation, asked, 200, answer}
@@ -127,6 +133,29 @@ keeps_to_cbor_after_other_errors(void **state)
 }
 
 static void
+takes_data_in_base64_too(void **state)
+{
+    static const struct service_step steps[] = {
+        JSON_STEP("GetShardIterator", NULL, ITERATOR("i1")),
+        CBOR_STEP(200, CBOR_NO_BASE64, ASKED_CBOR("i1")),
+        JSON_STEP("GetShardIterator", "TRIM_HORIZON", ITERATOR("i1")),
+        CBOR_STEP(200, CBOR_TEXT_PAGE, ASKED_CBOR("i1")),
+    };
+    struct kinesis_service service;
+    const struct weir_record *record;
+
+    (void)state;
+    given_service_at(&service, URL, STEPS(steps));
+    assert_int_equal(get_from(&service, horizon(), 10), WEIR_ECORRUPT);
+    assert_int_equal(get_from(&service, horizon(), 10), WEIR_OK);
+    assert_int_equal(weir_batch_count(service.batch), 1);
+    record = weir_batch_records(service.batch);
+    assert_int_equal(record->data.length, 1);
+    assert_memory_equal(record->data.data, "A", 1);
+    end_service(&service);
+}
+
+static void
 tells_what_is_wrong_with_an_answer(void **state)
 {
     static const struct service_step steps[] = {
@@ -140,7 +169,7 @@ tells_what_is_wrong_with_an_answer(void **state)
     (void)state;
     given_service_at(&service, URL, STEPS(steps));
     assert_int_equal(get_from(&service, horizon(), 10), WEIR_ECORRUPT);
-    assert_non_null(strstr(service.test.last_log, "of CBOR: Data that is no byte string"));
+    assert_non_null(strstr(service.test.last_log, "of CBOR: Data that is no string"));
     assert_int_equal(get_from(&service, horizon(), 10), WEIR_OK);
     assert_int_equal(weir_batch_count(service.batch), 1);
     end_service(&service);
@@ -154,6 +183,7 @@ main(void)
         cmocka_unit_test(goes_on_in_json_where_cbor_is_not_known),
         cmocka_unit_test(reads_an_answer_in_json_and_asks_for_no_other),
         cmocka_unit_test(keeps_to_cbor_after_other_errors),
+        cmocka_unit_test(takes_data_in_base64_too),
         cmocka_unit_test(tells_what_is_wrong_with_an_answer),
     };
 
