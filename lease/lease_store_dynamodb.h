@@ -40,6 +40,7 @@ struct wi_dynamodb_lock {
     uint64_t looks;         /* reads of a lock of Java that still holds: its counter goes on */
     bool held;              /* by a worker of this handle */
     struct weir_mono deadline;
+    struct wi_dynamodb_worker holder; /* of a lock of weir, when its row was last read */
 };
 
 struct wi_dynamodb_store {

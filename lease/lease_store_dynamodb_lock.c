@@ -140,20 +140,38 @@ read_lock(struct wi_dynamodb_store *store, struct wi_leader *ret)
     return error;
 }
 
+/* R9 for the lock's holder. An owner's name is of one process start, and where that runs does not
+ * change: its row is read once. */
+static bool
+is_holder_gone(struct wi_dynamodb_store *store, const char *owner)
+{
+    struct wi_dynamodb_worker holder;
+
+    pthread_mutex_lock(&store->mutex);
+    holder = store->lock.holder;
+    pthread_mutex_unlock(&store->mutex);
+    if (strcmp(holder.worker.owner, owner) != 0) {
+        if (wi_dynamodb_get_worker(store, owner, &holder) != WEIR_OK) {
+            return false;
+        }
+        pthread_mutex_lock(&store->mutex);
+        store->lock.holder = holder;
+        pthread_mutex_unlock(&store->mutex);
+    }
+    return wi_dynamodb_process_is_gone(store, &holder);
+}
+
 enum weir_error
 wi_dynamodb_get_leader(void *context, struct wi_leader *ret)
 {
     struct wi_dynamodb_store *store = context;
     struct wi_leader leader;
-    struct wi_dynamodb_worker worker;
     enum weir_error error = read_lock(store, &leader);
 
     if (error != WEIR_OK) {
         return error;
     }
-    if (!leader.passive && leader.owner[0] != '\0' &&
-        wi_dynamodb_get_worker(store, leader.owner, &worker) == WEIR_OK &&
-        wi_dynamodb_process_is_gone(store, &worker)) {
+    if (!leader.passive && leader.owner[0] != '\0' && is_holder_gone(store, leader.owner)) {
         leader.owner_state = WI_OWNER_GONE;
     }
     *ret = leader;
