@@ -18,8 +18,6 @@
 #define WI_KINESIS_SUBSCRIPTION_MS INT64_C(360000)
 /* Kinesis allows one call a second for a shard and a consumer. */
 #define WI_KINESIS_SUBSCRIBE_INTERVAL_MS 1000
-/* Only so long after the last call is a subscription taken over by another one. */
-#define WI_KINESIS_TAKE_OVER_MS 5000
 
 struct wi_kinesis_consumer {
     char arn[WI_KINESIS_ARN_SIZE];

@@ -66,20 +66,40 @@ describe_or_register(
     return error;
 }
 
-enum weir_error
-wi_kinesis_fanout_find_consumer(struct wi_kinesis_stream *stream, struct weir_detail *detail)
+/* Under the lock. */
+static enum weir_error
+look_at_consumer(struct wi_kinesis_stream *stream, struct weir_detail *detail)
 {
     struct wi_kinesis_consumer consumer = {.is_active = false};
+    const enum weir_error error = describe_or_register(stream, &consumer, detail);
+
+    if (error != WEIR_OK) {
+        return error;
+    }
+    if (!consumer.is_active) {
+        return WEIR_EBUSY;
+    }
+    (void)wi_str_copy(stream->consumer_arn, sizeof stream->consumer_arn, wi_str(consumer.arn));
+    return WEIR_OK;
+}
+
+enum weir_error
+wi_kinesis_fanout_find_consumer(
+    struct wi_kinesis_stream *stream, int64_t wait_ms, struct weir_detail *detail)
+{
+    const struct weir_env *env = stream->env;
+    const struct weir_mono deadline = wi_mono_add_ms(wi_mono_now(env), wait_ms);
     enum weir_error error = WEIR_OK;
 
     pthread_mutex_lock(&stream->consumer_lock);
-    if (stream->consumer_arn[0] == '\0') {
-        error = describe_or_register(stream, &consumer, detail);
-        if (error == WEIR_OK && !consumer.is_active) {
-            error = WEIR_EBUSY;
-        } else if (error == WEIR_OK) {
-            (void)wi_str_copy(
-                stream->consumer_arn, sizeof stream->consumer_arn, wi_str(consumer.arn));
+    while (stream->consumer_arn[0] == '\0') {
+        error = look_at_consumer(stream, detail);
+        if (error != WEIR_EBUSY || !wi_mono_before(wi_mono_now(env), deadline)) {
+            break;
+        }
+        if (!wi_kinesis_pause(stream, CONSUMER_POLL_MS)) {
+            error = WEIR_ECANCELED;
+            break;
         }
     }
     pthread_mutex_unlock(&stream->consumer_lock);
@@ -102,17 +122,24 @@ later(struct weir_mono a, struct weir_mono b)
     return wi_mono_before(a, b) ? b : a;
 }
 
-/* The next call is made no sooner than Kinesis allows, and later after failures. */
+/* The next call is made no sooner than Kinesis allows, and later after failures. Not after those
+ * that somebody else's subscription has caused: a call that is refused costs its holder nothing,
+ * and whoever has the shard's lease is to read on as soon as the other one lets go. */
 static void
-plan_next(struct wi_kinesis_reader *reader, int64_t cap_ms)
+plan_next(struct wi_kinesis_reader *reader, enum weir_error error)
 {
     const struct weir_env *env = reader->stream->env;
     struct wi_kinesis_fanout *fanout = reader->fanout;
     int64_t wait_ms = 0;
 
-    if (fanout->failures > 0) {
+    if (error == WEIR_EBUSY) {
+        wait_ms = WI_KINESIS_SUBSCRIBE_INTERVAL_MS;
+    } else if (error != WEIR_OK) {
         wait_ms = wi_backoff_ms(
-            fanout->failures, WI_KINESIS_SUBSCRIBE_BACKOFF_MS, cap_ms, wi_random(env));
+            fanout->failures,
+            WI_KINESIS_SUBSCRIBE_BACKOFF_MS,
+            WI_KINESIS_SUBSCRIBE_BACKOFF_MAX_MS,
+            wi_random(env));
     }
     fanout->not_before = later(
         wi_mono_add_ms(fanout->called, WI_KINESIS_SUBSCRIBE_INTERVAL_MS),
@@ -175,9 +202,7 @@ note_end(struct wi_kinesis_reader *reader, struct weir_detail *detail)
     if (ended.error == WEIR_EINVAL) {
         reader->has_number = false; /* the last record's number is known to be one */
     }
-    plan_next(
-        reader,
-        ended.error == WEIR_EBUSY ? WI_KINESIS_TAKE_OVER_MS : WI_KINESIS_SUBSCRIBE_BACKOFF_MAX_MS);
+    plan_next(reader, ended.error);
     return is_callers(&ended) ? wi_detail(detail, ended.error, "%s", ended.detail.text) : WEIR_OK;
 }
 
@@ -204,7 +229,8 @@ begin(struct wi_kinesis_reader *reader, struct weir_detail *detail)
     struct wi_kinesis_fanout *fanout = reader->fanout;
     const struct weir_position from = place_of(reader);
     char arn[WI_KINESIS_ARN_SIZE];
-    enum weir_error error = wi_kinesis_fanout_find_consumer(stream, detail);
+    enum weir_error error =
+        wi_kinesis_fanout_find_consumer(stream, WI_KINESIS_CONSUMER_WAIT_MS, detail);
 
     if (error != WEIR_OK) {
         fanout->not_before = wi_mono_add_ms(wi_mono_now(stream->env), CONSUMER_POLL_MS);
@@ -216,7 +242,7 @@ begin(struct wi_kinesis_reader *reader, struct weir_detail *detail)
     fanout->called = wi_mono_now(stream->env);
     error = wi_kinesis_subscription_start(fanout->subscription, arn, &from);
     if (error != WEIR_OK) {
-        plan_next(reader, WI_KINESIS_SUBSCRIBE_BACKOFF_MAX_MS);
+        plan_next(reader, error);
         return wi_detail(
             detail, error, "SubscribeToShard: no thread for it: %s", weir_error_text(error));
     }
@@ -271,13 +297,36 @@ next_page(struct wi_kinesis_reader *reader, struct weir_detail *detail)
         }
         reader->follows = false; /* what comes behind it must not be read without it */
         reader->fanout->failures += reader->fanout->failures < UINT32_MAX ? 1 : 0;
-        plan_next(reader, WI_KINESIS_SUBSCRIBE_BACKOFF_MAX_MS);
+        plan_next(reader, error);
         return error == WEIR_ECORRUPT
                    ? wi_detail(
                          detail, error, "SubscribeToShard: the event is not one that Kinesis gives")
                    : error;
     }
     return WEIR_OK;
+}
+
+/* Who reads at a new place gets records if there are any, as from GetRecords, and learns what is
+ * wrong. */
+static enum weir_error
+wait_for_first(struct wi_kinesis_reader *reader, struct weir_detail *detail)
+{
+    const struct weir_env *env = reader->stream->env;
+    struct wi_kinesis_subscription *subscription = reader->fanout->subscription;
+    const struct weir_mono deadline = wi_mono_add_ms(wi_mono_now(env), WI_KINESIS_FIRST_EVENT_MS);
+    enum weir_error error = WEIR_OK;
+
+    while (error == WEIR_OK && wi_kinesis_subscription_is_running(subscription) &&
+           wi_mono_before(wi_mono_now(env), deadline)) {
+        wi_kinesis_subscription_wait(subscription, wi_mono_until_ms(wi_mono_now(env), deadline));
+        error = next_page(reader, detail);
+        if (error != WEIR_OK || wi_kinesis_reader_has_records(reader) || reader->at_end ||
+            reader->page.millis_behind == 0) {
+            break;
+        }
+        error = note_end(reader, detail);
+    }
+    return error;
 }
 
 static enum weir_error
@@ -312,10 +361,10 @@ fetch(struct wi_kinesis_reader *reader, struct weir_detail *detail)
     if (error != WEIR_OK || !wi_kinesis_subscription_is_running(fanout->subscription)) {
         return error;
     }
-    wi_kinesis_subscription_wait(fanout->subscription, WI_KINESIS_FIRST_EVENT_MS);
-    error = next_page(reader, detail);
-    return error == WEIR_OK && !wi_kinesis_reader_has_records(reader) ? note_end(reader, detail)
-                                                                      : error;
+    if (reader->has_number) {
+        return WEIR_OK; /* it goes on, and its events wake the reader */
+    }
+    return wait_for_first(reader, detail);
 }
 
 enum weir_error

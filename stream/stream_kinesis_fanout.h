@@ -24,7 +24,9 @@
 /* A subscription whose events nobody takes for so long, because the shard is somebody else's by
  * now, or its processor hangs, is given up, and so is the memory. */
 #define WI_KINESIS_UNREAD_MS 60000
-/* How long the read that has subscribed waits for the first event. */
+/* How long a read waits for a consumer that is being created. */
+#define WI_KINESIS_CONSUMER_WAIT_MS 10000
+/* How long the read that has subscribed at a new place waits for what comes first. */
 #define WI_KINESIS_FIRST_EVENT_MS 2000
 /* How often a reader looks that nobody has woken. */
 #define WI_KINESIS_LOOK_MS 1000
@@ -91,9 +93,9 @@ enum weir_error wi_kinesis_fanout_fetch(
     struct wi_kinesis_reader *reader, atomic_uint *word, struct weir_detail *detail);
 /* When to come back at the latest; never 0. */
 int64_t wi_kinesis_fanout_wait_ms(const struct wi_kinesis_reader *reader);
-/* Have the consumer registered and active, or say why not: WEIR_EBUSY: not yet. */
+/* Have the consumer registered and active within some time, or say why not: WEIR_EBUSY: not yet. */
 enum weir_error wi_kinesis_fanout_find_consumer(
-    struct wi_kinesis_stream *stream, struct weir_detail *detail);
+    struct wi_kinesis_stream *stream, int64_t wait_ms, struct weir_detail *detail);
 /* NULL is a no-op. */
 void wi_kinesis_fanout_free(struct wi_kinesis_fanout *fanout, const struct weir_env *env);
 

@@ -249,7 +249,8 @@ fetch(
         return WEIR_ETHROTTLED;
     } else {
         if (stream->url.consumer[0] != '\0') {
-            error = wi_kinesis_fanout_find_consumer(stream, &detail); /* what is wrong shows now */
+            error =
+                wi_kinesis_fanout_find_consumer(stream, 0, &detail); /* what is wrong shows now */
         }
         if (error == WEIR_OK || error == WEIR_EBUSY) {
             error = fetch_page(stream, slot, reader, &detail);

@@ -353,7 +353,7 @@ wi_kinesis_subscription_wait(struct wi_kinesis_subscription *s, int64_t ms)
     const struct weir_mono deadline = wi_mono_add_ms(wi_mono_now(env), ms);
 
     pthread_mutex_lock(&s->lock);
-    while (s->first == NULL && !s->has_ended && !atomic_load(&s->canceled)) {
+    while (s->first == NULL && !s->has_ended) {
         const int64_t left_ms = wi_mono_until_ms(wi_mono_now(env), deadline);
 
         if (left_ms <= 0) {

@@ -21,8 +21,8 @@
 /* Time between reads at the tip. */
 #define WI_KINESIS_IDLE_MS_DEFAULT 1000
 #define WI_KINESIS_IDLE_MS_MAX     60000
-/* Silence after which a subscription of enhanced fan-out counts as dead. Kinesis sends an event
- * every few seconds, and the SDKs for Java give up after as long. */
+/* Silence after which a subscription of enhanced fan-out counts as dead. Kinesis sends events while
+ * there are no records too; Java KCL has lived with the 30 s of its HTTP client. */
 #define WI_KINESIS_QUIET_MS_DEFAULT 30000
 #define WI_KINESIS_QUIET_MS_LEAST   1000
 #define WI_KINESIS_QUIET_MS_MAX     300000

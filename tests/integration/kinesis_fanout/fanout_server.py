@@ -274,6 +274,9 @@ class Http2:
         if operation != "SubscribeToShard":
             self.service.complain(f"{operation} over HTTP/2")
             return
+        port = self.sock.getsockname()[1]
+        if headers[b":authority"] != f"127.0.0.1:{port}".encode() or b"host" in headers:
+            self.service.complain(f"the signed host is not what is asked: {headers}")
         owner = object()
         shard, habit = self.service.subscribe(json.loads(bytes(body)), owner)
         if isinstance(shard, int):
