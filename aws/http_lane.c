@@ -17,6 +17,7 @@
 #include <weir/version.h>
 
 #include "aws/http.h"
+#include "aws/http_failure.h"
 #include "core/check.h"
 #include "core/clock.h"
 #include "core/detail.h"
@@ -422,118 +423,6 @@ was_sent(const struct wi_http_lane *lane)
     return lane->body_sent > 0 || connected_us > 0 || request_size > 0;
 }
 
-static bool
-is_tls(CURLcode code)
-{
-    switch ((int)code) {
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CIPHER:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_SSL_ENGINE_INITFAILED:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* The same codes say of an answer that it is no HTTP. */
-static bool
-is_no_url(CURLcode code)
-{
-    return code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
-}
-
-static enum weir_error
-describe_unsent(struct wi_http_exchange *exchange, CURLcode code, const char *words)
-{
-    const char *url = exchange->request.url;
-
-    if (is_no_url(code)) {
-        return wi_detail(
-            &exchange->detail,
-            WEIR_EINVAL,
-            "\"%s\" is no http or https URL (%s): correct the endpoint",
-            url,
-            words);
-    }
-    if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY) {
-        return wi_detail(
-            &exchange->detail,
-            WEIR_EIO,
-            "no address for the host of %s: check the region, the endpoint and name resolution "
-            "(%s)",
-            url,
-            words);
-    }
-    if (is_tls(code)) {
-        return wi_detail(
-            &exchange->detail,
-            WEIR_EACCESS,
-            "TLS with %s failed (%s): if its certificate is not from a public authority, name the "
-            "authority's file in AWS_CA_BUNDLE",
-            url,
-            words);
-    }
-    if (code == CURLE_OPERATION_TIMEDOUT) {
-        return wi_detail(
-            &exchange->detail,
-            WEIR_ETIMEOUT,
-            "no connection to %s within %lld ms: check the endpoint, routes, firewalls and proxies",
-            url,
-            (long long)exchange->request.connect_timeout_ms);
-    }
-    return wi_detail(
-        &exchange->detail,
-        WEIR_EIO,
-        "no connection to %s (%s): check that the service runs there",
-        url,
-        words);
-}
-
-static enum weir_error
-describe_unanswered(struct wi_http_exchange *exchange, CURLcode code, const char *words)
-{
-    const char *url = exchange->request.url;
-
-    if (code == CURLE_OPERATION_TIMEDOUT) {
-        return wi_detail(
-            &exchange->detail,
-            WEIR_ETIMEOUT,
-            "no whole answer from %s within %lld ms: the service is slow, or the network loses "
-            "packets",
-            url,
-            (long long)exchange->request.timeout_ms);
-    }
-    return wi_detail(
-        &exchange->detail,
-        WEIR_EIO,
-        "%s ended the connection before its answer was whole (%s)",
-        url,
-        words);
-}
-
-static enum weir_error
-describe_refused(struct wi_http_exchange *exchange, enum weir_error error)
-{
-    const char *url = exchange->request.url;
-
-    if (error == WEIR_ELIMIT) {
-        return wi_detail(
-            &exchange->detail,
-            error,
-            "the answer of %s is longer than %zu bytes",
-            url,
-            WI_HTTP_BODY_MAX);
-    }
-    if (error == WEIR_ENOMEM) {
-        return wi_detail(&exchange->detail, error, "no memory for the answer of %s", url);
-    }
-    return wi_detail(&exchange->detail, error, "the answer of %s was not wanted any more", url);
-}
-
 static enum weir_error
 outcome(struct wi_http_lane *lane, CURLcode code)
 {
@@ -541,14 +430,15 @@ outcome(struct wi_http_lane *lane, CURLcode code)
     const char *words = lane->words[0] != '\0' ? lane->words : curl_easy_strerror(code);
 
     if (lane->refused != WEIR_OK) {
-        return describe_refused(exchange, lane->refused);
+        return wi_http_describe_refused(exchange, lane->refused);
     }
     /* After a request was sent it means a head beyond libcurl's bounds. */
     if (code == CURLE_OUT_OF_MEMORY && exchange->failure == WI_HTTP_NOT_SENT) {
-        return describe_refused(exchange, WEIR_ENOMEM);
+        return wi_http_describe_refused(exchange, WEIR_ENOMEM);
     }
-    return exchange->failure == WI_HTTP_NOT_SENT ? describe_unsent(exchange, code, words)
-                                                 : describe_unanswered(exchange, code, words);
+    return exchange->failure == WI_HTTP_NOT_SENT
+               ? wi_http_describe_unsent(exchange, code, words)
+               : wi_http_describe_unanswered(exchange, code, words);
 }
 
 void

@@ -291,7 +291,8 @@ def plain_server(folder):
     """https to a port that speaks no TLS."""
     _, port = aws_cloud.serve()
     return expect_line(
-        folder, Worker(folder, f"https://127.0.0.1:{port}", container(port)), ["https"])
+        folder, Worker(folder, f"https://127.0.0.1:{port}", container(port)),
+        ["https", "or is it one for http"])
 
 
 TABLE = ("--table", "dynamodb:leases?region=us-east-1&endpoint=http://127.0.0.1:{port}")
