@@ -74,6 +74,28 @@ fixture_needs(const struct stream_fixture *f, enum stream_capability capability)
     }
 }
 
+void
+fixture_needs_single_puts(const struct stream_fixture *f)
+{
+    if (atomic_load(&f->put_again)) {
+        print_message("the server was so slow that a put was sent again\n");
+        skip();
+    }
+}
+
+/* The client of AWS says so when it sends a request again. */
+static void
+note_repetition(
+    void *context, enum weir_log_level level, const char *component, const char *message)
+{
+    struct stream_fixture *f = context;
+
+    (void)level;
+    if (strcmp(component, "aws") == 0 && strstr(message, "PutRecords: attempt") != NULL) {
+        atomic_store(&f->put_again, true);
+    }
+}
+
 /* --- open and close --- */
 
 static struct stream_fixture *
@@ -96,6 +118,8 @@ new_fixture(bool is_kinesis)
     (void)snprintf(f->url, sizeof f->url, FIXTURE_STREAM);
     if (is_kinesis) {
         f->test.env.clock = weir_env_default()->clock;
+        f->test.env.logger =
+            (struct weir_logger){.context = f, .level = WEIR_LOG_DEBUG, .log = note_repetition};
         (void)snprintf(f->name, sizeof f->name, FIXTURE_STREAM "-%d-%u", (int)getpid(), number++);
         (void)snprintf(
             f->url,
@@ -320,6 +344,7 @@ put_all(
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(results[i].error, WEIR_OK);
     }
+    fixture_needs_single_puts(f);
 }
 
 struct weir_sequence_number
@@ -469,6 +494,7 @@ void
 read_records(
     struct stream_fixture *f, struct weir_str shard, struct weir_position from, size_t count)
 {
+    fixture_needs_single_puts(f);
     f->count = 0;
     while (f->count < count) {
         get_some(f, shard, from, WEIR_GET_RECORDS_MAX);
@@ -486,6 +512,7 @@ void
 read_to_end(
     struct stream_fixture *f, struct weir_str shard, struct weir_position from, size_t count)
 {
+    fixture_needs_single_puts(f);
     f->count = 0;
     do {
         get_some(f, shard, from, WEIR_GET_RECORDS_MAX);

@@ -6,6 +6,7 @@
 #ifndef WI_TESTS_CONTRACT_STREAM_STREAM_FIXTURE_H
 #define WI_TESTS_CONTRACT_STREAM_STREAM_FIXTURE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,7 +60,8 @@ struct stream_fixture {
     struct weir_batch *batch;
     struct weir_get_result result; /* of the last get */
     struct weir_detail detail;
-    size_t count; /* of read_records() */
+    atomic_bool put_again; /* a request of a put was sent twice */
+    size_t count;          /* of read_records() */
     struct read_record records[FIXTURE_RECORDS];
 };
 
@@ -77,6 +79,10 @@ int stream_fixture_open_embedded(void **state);
 /* Without it this is false, or the test is skipped with a line that says why. */
 bool fixture_has(const struct stream_fixture *f, enum stream_capability capability);
 void fixture_needs(const struct stream_fixture *f, enum stream_capability capability);
+
+/* A server that answers too late gets the same records again, and Kinesis keeps both: a test that
+ * counts them cannot go on, and is skipped with a line that says so. */
+void fixture_needs_single_puts(const struct stream_fixture *f);
 
 /* Create and open the stream, with f->create or with so many shards. */
 void fixture_start(struct stream_fixture *f);

@@ -12,6 +12,9 @@
 #include "tests/contract/stream/stream_fixture.h"
 #include "tests/support/weir_test.h"
 
+/* A shard that has not ended after so many reads does not end. */
+#define BATCHES_MAX 500U
+
 static const struct weir_hash_key lowest = {0, 0};
 static const struct weir_hash_key highest = {UINT64_MAX, UINT64_MAX};
 
@@ -229,6 +232,7 @@ an_empty_closed_shard_is_at_its_end(void **state)
     struct stream_fixture *f = *state;
 
     fixture_needs(f, STREAM_EMPTY_TIMES);
+    fixture_needs(f, STREAM_TELLS_CHILDREN);
     given_shards(f, 1);
     assert_int_equal(get(f, shard_id(0), at_latest(), 10), WEIR_OK);
     assert_false(f->result.at_shard_end);
@@ -240,8 +244,10 @@ an_empty_closed_shard_is_at_its_end(void **state)
     for (size_t i = 0; i < sizeof positions / sizeof positions[0]; i++) {
         read_to_end(f, shard_id(0), positions[i], 0);
         assert_int_equal(f->result.millis_behind_latest, 0);
+        assert_str(child_of(f, shard_id(0), 0), f->result.child_shard_ids[0]);
         fixture_reopen(f);
         read_to_end(f, shard_id(0), positions[i], 0);
+        assert_str(child_of(f, shard_id(0), 1), f->result.child_shard_ids[1]);
     }
 }
 
@@ -270,6 +276,33 @@ the_end_of_a_closed_shard_comes_after_its_last_record(void **state)
     fixture_reopen(f);
     read_to_end(f, shard_id(0), after_number(last), 0);
     read_to_end(f, shard_id(0), at_horizon(), 2);
+}
+
+/* What a batch has no room for comes before the end as well. */
+static void
+the_end_of_a_closed_shard_waits_for_small_batches(void **state)
+{
+    struct stream_fixture *f = *state;
+    struct weir_get_request request = {
+        .shard_id = {"shardId-000000000000", 20},
+        .from = at_horizon(),
+        .records_max = WEIR_GET_RECORDS_MAX,
+        .bytes_max = 3};
+
+    given_shards(f, 1);
+    put_many(f, "k", 8);
+    split(f, shard_id(0), NULL);
+    f->count = 0;
+    for (size_t i = 0; i < BATCHES_MAX && !f->result.at_shard_end; i++) {
+        assert_int_equal(get_with(f, &request), WEIR_OK);
+        assert_in_range(weir_batch_count(f->batch), 0, 1);
+        keep_batch(f);
+        assert_true(f->count == 8 || !f->result.at_shard_end);
+        request.from = f->result.next;
+        pass_ms(f, f->result.retry_after_ms);
+    }
+    assert_true(f->result.at_shard_end);
+    assert_text(f, 7, "7");
 }
 
 /* A reader that waits at the tip while its shard is split gets what came before, and the end. */
@@ -375,6 +408,7 @@ main(void)
         STREAM_TEST(merge_needs_two_open_neighbours),
         STREAM_TEST(an_empty_closed_shard_is_at_its_end),
         STREAM_TEST(the_end_of_a_closed_shard_comes_after_its_last_record),
+        STREAM_TEST(the_end_of_a_closed_shard_waits_for_small_batches),
         STREAM_TEST(a_reader_at_the_tip_meets_the_end),
         STREAM_TEST(scale_divides_the_hash_keys_evenly),
         STREAM_TEST(scale_to_the_same_number_changes_nothing),
