@@ -33,9 +33,10 @@
 #define ARN_PREFIX "arn:"
 /* How soon a consumer that is being created is looked at again. */
 #define CONSUMER_POLL_MS 500
-/* Another subscriber that stays is told of once in so many failures. */
-#define TELL_EVERY 10U
-#define TELL_FIRST 3U
+/* Another subscriber that stays is told of once in so many failures, and not while a lease moves,
+ * when it is one of ours that has subscribed in the last five seconds. */
+#define TELL_EVERY 20U
+#define TELL_FIRST 8U
 
 /* --- the consumer --- */
 

@@ -67,6 +67,7 @@ class Shard:
         self.positions = []       # where subscriptions began
         self.granted = 0.0        # when the last one was
         self.owner = None         # the subscription that has the shard
+        self.is_unnoticed = False  # that it has lost it
         self.sent_bytes = 0
 
     def existing(self):
@@ -102,6 +103,7 @@ class Service:
         self.shards = {shard.name: shard for shard in shards}
         self.consumer_looks = 0    # since it was registered
         self.registered = 0        # how often
+        self.registered_now = False
         self.throttled = 0
         self.complaints = []       # rules that the client broke
         self.operations = {}
@@ -155,7 +157,7 @@ class Service:
 
     def do_DescribeStreamConsumer(self, _):
         with self.lock:
-            if not self.registered:
+            if not self.registered_now:
                 return 400, {"__type": "ResourceNotFoundException", "message": "no consumer"}
             self.consumer_looks += 1
             status = "ACTIVE" if self.consumer_looks > 2 else "CREATING"
@@ -169,33 +171,42 @@ class Service:
                 self.throttled += 1
                 return 400, {"__type": "LimitExceededException", "message": "slow down"}
             self.registered += 1
+            self.registered_now = True
+            self.consumer_looks = 0
         return 200, {"Consumer": self.consumer("CREATING")}
 
     def subscribe(self, body, owner):
         """A shard and the habit of the new subscription, or a status and a refusal."""
         shard = self.shards[body["ShardId"]]
-        if body["ConsumerARN"] != self.consumer("")["ConsumerARN"] or not self.registered:
+        if body["ConsumerARN"] != self.consumer("")["ConsumerARN"]:
             self.complain(f"subscribed by {body}")
         with self.lock:
             now = time.monotonic()
             habit = shard.habits[min(shard.subscriptions, len(shard.habits) - 1)]
-            if shard.owner is not None and now - shard.granted < TAKE_OVER_S:
+            is_held = shard.owner is not None and now - shard.granted < TAKE_OVER_S
+            if is_held or shard.is_unnoticed:
                 shard.refusals += 1
+                shard.is_unnoticed = False
                 return 400, {"__type": "ResourceInUseException", "message": "active subscription"}
             shard.subscriptions += 1
             shard.granted = now
             shard.since = shard.since or now
             shard.positions.append(body["StartingPosition"])
-            shard.owner = owner if habit != "refuse" else None
+            shard.owner = owner if habit not in ("refuse", "deregistered") else None
+            if habit == "deregistered":
+                self.registered_now = False
         if habit == "refuse":
             return 500, {"__type": "InternalFailureException", "message": "of the test"}
+        if habit == "deregistered":
+            return 400, {"__type": "ResourceNotFoundException", "message": "no such consumer"}
         return shard, habit
 
     def release(self, shard, owner, habit):
-        """The service learns late of a connection that broke."""
+        """The service learns late of a connection that broke: the next call is refused."""
         with self.lock:
-            if shard.owner is owner and habit != "cut":
+            if shard.owner is owner:
                 shard.owner = None
+                shard.is_unnoticed = habit == "cut"
 
 
 class Gone(Exception):

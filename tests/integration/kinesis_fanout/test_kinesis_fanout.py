@@ -48,28 +48,40 @@ def shards():
         shard(9, 150, ("no end", "again")),
         shard(10, 0, ("no initial-response",)),
         shard(11, 100, ("mute", "good")),
+        shard(12, 60, ("deregistered", "good")),
     ]
 
 
-def run_worker(folder, server):
+def run_worker(folder, server, name):
     stream = (f"kinesis:{fanout_server.STREAM}?region=us-east-1&fan_out=fleet&fan_out_quiet=1s"
               f"&endpoint=https://127.0.0.1:{server.port}")
     kept = {name: value for name, value in os.environ.items() if name in KEPT}
     variables = kept | {"HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true",
                         "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s",
                         "AWS_CA_BUNDLE": server.certificate}
-    with open(os.path.join(folder, "out"), "wb") as out, \
-            open(os.path.join(folder, "err"), "wb") as err:
+    with open(os.path.join(folder, name + ".out"), "wb") as out, \
+            open(os.path.join(folder, name + ".err"), "wb") as err:
         return subprocess.Popen(
             [WEIR, "--data", os.path.join(folder, "data"), "worker", "--app", "a", "--stream",
-             stream, "--print", "--id", "w", "--from", "TRIM_HORIZON"],
+             stream, "--print", "--id", name, "--from", "TRIM_HORIZON"],
             stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=variables)
 
 
-def printed(folder):
-    with open(os.path.join(folder, "out"), encoding="utf-8") as file:
+def printed(folder, name):
+    with open(os.path.join(folder, name + ".out"), encoding="utf-8") as file:
         return [json.loads(line) for line in file.read().splitlines(keepends=True)
                 if line.endswith("\n")]
+
+
+def all_printed(folder, names):
+    return [line for name in names for line in printed(folder, name)]
+
+
+def complaints_of(folder, names):
+    """The workers' logs, for who has to find out."""
+    for name in names:
+        with open(os.path.join(folder, name + ".err"), encoding="utf-8") as file:
+            print(f"--- {name}\n{file.read()}")
 
 
 def judge(server, lines):
@@ -91,40 +103,90 @@ def judge(server, lines):
     child = [i for i, line in enumerate(lines) if line["shard_id"].endswith("5")]
     if parent and child and parent[-1] > child[0]:
         wrong.append("the child began before its parent had ended")
-    if server.service.registered != 1:
+    if server.service.registered != 2:
         wrong.append(f"registered {server.service.registered} times")
     return wrong
 
 
-def main():
-    with tempfile.TemporaryDirectory() as folder:
-        server = fanout_server.Server(folder, shards())
-        total = sum(known.count for known in server.service.shards.values())
-        began = time.monotonic()
-        worker = run_worker(folder, server)
-        try:
-            while (len(printed(folder)) < total and worker.poll() is None and
-                   time.monotonic() - began < PATIENCE_S):
-                time.sleep(0.1)
-            came = time.monotonic() - began
-            time.sleep(0.3)  # for what comes twice
-            worker.send_signal(signal.SIGTERM)
-            asked = time.monotonic()
-            status = worker.wait(PATIENCE_S)
-            ended = time.monotonic() - asked
-        finally:
+def stop(worker, wrong):
+    worker.send_signal(signal.SIGTERM)
+    asked = time.monotonic()
+    status = worker.wait(PATIENCE_S)
+    ended = time.monotonic() - asked
+    if status != 0 or ended > END_S:
+        wrong.append(f"exit status {status} after {ended:.1f} s")
+
+
+def wait_for_all(folder, server, workers, names):
+    total = sum(known.count for known in server.service.shards.values())
+    began = time.monotonic()
+    while (len(all_printed(folder, names)) < total and
+           all(worker.poll() is None for worker in workers) and
+           time.monotonic() - began < PATIENCE_S):
+        time.sleep(0.1)
+    print(f"{total} records in {time.monotonic() - began:.1f} s")
+    time.sleep(0.3)  # for what comes twice
+
+
+def one_worker(folder, server):
+    """Everything that a subscription can do wrong, in one run."""
+    worker = run_worker(folder, server, "w")
+    wrong = []
+    try:
+        wait_for_all(folder, server, [worker], ["w"])
+        stop(worker, wrong)
+    finally:
+        worker.kill()
+    return wrong + judge(server, printed(folder, "w")), ["w"]
+
+
+def fleet(folder, server):
+    """Workers join and go: shards move from one subscription to the other, while the service lets
+    nobody take over for five seconds."""
+    names = ["one", "two", "three"]
+    wrong = []
+    workers = [run_worker(folder, server, "one")]
+    try:
+        time.sleep(3)
+        workers.append(run_worker(folder, server, "two"))
+        time.sleep(4)
+        stop(workers[0], wrong)
+        time.sleep(1)
+        workers.append(run_worker(folder, server, "three"))
+        wait_for_all(folder, server, workers[1:], names)
+        for worker in workers[1:]:
+            stop(worker, wrong)
+    finally:
+        for worker in workers:
             worker.kill()
-            server.close()
-        wrong = judge(server, printed(folder))
-        if status != 0 or ended > END_S:
-            wrong.append(f"exit status {status} after {ended:.1f} s")
-        for name, known in server.service.shards.items():
-            print(f"{name} {known.habits}: {known.subscriptions} subscriptions, "
-                  f"{known.refusals} refused")
-        print(f"{total} records in {came:.1f} s, ended in {ended:.2f} s")
+    lines = all_printed(folder, names)
+    came = sorted((line["shard_id"], line["data"]) for line in lines)
+    expected = sorted((known.name, known.data(place)) for known in server.service.shards.values()
+                      for place in range(known.count))
+    if came != expected:
+        wrong.append(f"{len(came)} records came, {len(set(came))} different ones, "
+                     f"instead of {len(expected)}")
+    if any(not printed(folder, name) for name in names):
+        wrong.append("a worker had nothing to do")
+    return wrong + server.service.complaints, names
+
+
+def main():
+    is_fleet = "--fleet" in sys.argv
+    if is_fleet:
+        fanout_server.TAKE_OVER_S = 5
+        known = [shard(i, 500, ("good", "cut", "short"), record_s=0.025) for i in range(8)]
+    else:
+        known = shards()
+    with tempfile.TemporaryDirectory() as folder:
+        server = fanout_server.Server(folder, known)
+        wrong, names = fleet(folder, server) if is_fleet else one_worker(folder, server)
+        server.close()
+        for each in known:
+            print(f"{each.name} {each.habits}: {each.subscriptions} subscriptions, "
+                  f"{each.refusals} refused")
         if wrong:
-            with open(os.path.join(folder, "err"), encoding="utf-8") as file:
-                print(file.read())
+            complaints_of(folder, names)
             print("\n".join(wrong))
         return 1 if wrong else 0
 

@@ -30,7 +30,7 @@ def main():
     ]
     with tempfile.TemporaryDirectory() as folder:
         server = fanout_server.Server(folder, shards)
-        server.service.registered = 1
+        server.service.registered_now = True
         url = (f"kinesis:{fanout_server.STREAM}?region=us-east-1&fan_out=fleet"
                f"&endpoint=https://127.0.0.1:{server.port}")
         variables = os.environ | {
