@@ -14,6 +14,7 @@
 
 /* First bytes: texts are of major type 3, maps of 5; a break; null and undefined. */
 #define TEXT_FIRST     0x60U
+#define TEXT_OF_BYTE   0x78U /* its length is the next byte; below, the length is in the first */
 #define TEXT_LAST      0x7fU
 #define MAP_FIRST      0xa0U
 #define MAP_LAST       0xbfU
@@ -316,11 +317,38 @@ wi_cbor_next(struct wi_cbor_reader *reader, struct wi_cbor_token *ret)
     return true;
 }
 
+/* A text of up to 255 bytes, whole and within the answer. Names of members, keys and numbers are
+ * such, eight of the eleven items of a record, and libcbor takes three times as long for one. */
+static inline bool
+take_short_text(struct wi_cbor_reader *reader, struct weir_str *ret)
+{
+    const size_t left = bytes_left(reader);
+    const unsigned char first = left > 1 ? (unsigned char)reader->p[0] : 0;
+    size_t head = 1;
+    size_t length = (size_t)first - TEXT_FIRST;
+
+    if (first == TEXT_OF_BYTE) {
+        head = 2;
+        length = (unsigned char)reader->p[1];
+    } else if (first < TEXT_FIRST || first > TEXT_OF_BYTE) {
+        return false;
+    }
+    if (length > left - head) {
+        return false;
+    }
+    *ret = (struct weir_str){reader->p + head, length};
+    reader->p += head + length;
+    return true;
+}
+
 bool
 wi_cbor_take_text(struct wi_cbor_reader *reader, struct weir_str *ret)
 {
     struct wi_cbor_token token = {.kind = WI_CBOR_NULL};
 
+    if (take_short_text(reader, ret)) {
+        return true;
+    }
     if (!wi_cbor_next(reader, &token)) {
         return false;
     }

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <weir/error.h>
 #include <weir/types.h>
@@ -39,6 +40,13 @@ note(struct wi_cbor_reader *reader, unsigned *has, unsigned member)
     }
     *has |= member;
     return true;
+}
+
+/* With a name that the compiler knows, and so its length, this is a comparison of words. */
+static inline bool
+is_name(struct weir_str text, struct weir_str name)
+{
+    return text.length == name.length && memcmp(text.data, name.data, name.length) == 0;
 }
 
 /* --- numbers --- */
@@ -168,16 +176,16 @@ take_record_member(struct wi_cbor_reader *reader, struct wi_kinesis_record *reco
     if (!wi_cbor_take_text(reader, &name)) {
         return false;
     }
-    if (wi_str_equal(name, WI_STR("Data"))) {
+    if (is_name(name, WI_STR("Data"))) {
         return note(reader, has, HAS_DATA) && take_data(reader, record);
     }
-    if (wi_str_equal(name, WI_STR("SequenceNumber"))) {
+    if (is_name(name, WI_STR("SequenceNumber"))) {
         return note(reader, has, HAS_NUMBER) && take_number(reader, &record->sequence_number);
     }
-    if (wi_str_equal(name, WI_STR("PartitionKey"))) {
+    if (is_name(name, WI_STR("PartitionKey"))) {
         return note(reader, has, HAS_KEY) && take_partition_key(reader, record);
     }
-    if (wi_str_equal(name, WI_STR("ApproximateArrivalTimestamp"))) {
+    if (is_name(name, WI_STR("ApproximateArrivalTimestamp"))) {
         return note(reader, has, HAS_ARRIVAL) && take_time(reader, &record->arrival_ms);
     }
     return wi_cbor_skip(reader);
@@ -245,7 +253,7 @@ take_child(struct wi_cbor_reader *reader, struct wi_kinesis_page *page, size_t *
         if (!wi_cbor_take_text(reader, &text)) {
             return false;
         }
-        if (!wi_str_equal(text, WI_STR("ShardId"))) {
+        if (!is_name(text, WI_STR("ShardId"))) {
             if (!wi_cbor_skip(reader)) {
                 return false;
             }
@@ -305,16 +313,16 @@ take_page_member(struct wi_cbor_reader *reader, struct wi_kinesis_page *page, un
     if (!wi_cbor_take_text(reader, &name)) {
         return false;
     }
-    if (wi_str_equal(name, WI_STR("Records"))) {
+    if (is_name(name, WI_STR("Records"))) {
         return note(reader, has, HAS_RECORDS) && take_records(reader, page);
     }
-    if (wi_str_equal(name, WI_STR("NextShardIterator"))) {
+    if (is_name(name, WI_STR("NextShardIterator"))) {
         return note(reader, has, HAS_ITERATOR) && take_iterator(reader, page);
     }
-    if (wi_str_equal(name, WI_STR("MillisBehindLatest"))) {
+    if (is_name(name, WI_STR("MillisBehindLatest"))) {
         return note(reader, has, HAS_BEHIND) && take_behind(reader, &page->millis_behind);
     }
-    if (wi_str_equal(name, WI_STR("ChildShards"))) {
+    if (is_name(name, WI_STR("ChildShards"))) {
         return note(reader, has, HAS_CHILDREN) && take_children(reader, page);
     }
     return wi_cbor_skip(reader);

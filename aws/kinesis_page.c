@@ -12,16 +12,10 @@
 #include "core/sequence_number.h"
 #include "core/str.h"
 
-/* Most digits of a number that are read here: three words of 19 digits. */
-#define CHUNK_DIGITS 19U
-#define CHUNKS_MAX   3U
 /* Digits of a time that count; more would overflow 64 bits. */
 #define TIME_DIGITS_MAX 18
 /* From seconds to milliseconds: three decimal places. */
 #define TIME_SHIFT_MS 3
-
-/* A product of two words. */
-__extension__ typedef unsigned __int128 wi_wide; /* NOLINT(readability-identifier-naming) */
 
 /* A place in the text; `p` never passes `end`. */
 struct scan {
@@ -178,44 +172,6 @@ take_null(struct scan *s)
 }
 
 /* --- numbers --- */
-
-/* Up to 57 digits, 19 at a time; what is longer takes the slow way. A record's number is read for
- * each record, so this is a part of what consuming costs. */
-enum weir_error
-wi_kinesis_number_parse(struct weir_str text, struct weir_sequence_number *ret)
-{
-    uint64_t word[4] = {0};
-    size_t at = 0;
-
-    if (text.length == 0 || text.length > (size_t)CHUNK_DIGITS * CHUNKS_MAX) {
-        return weir_sequence_number_parse(text, ret);
-    }
-    while (at < text.length) {
-        const size_t left = text.length - at;
-        const size_t digits = left % CHUNK_DIGITS == 0 ? CHUNK_DIGITS : left % CHUNK_DIGITS;
-        uint64_t chunk = 0;
-        wi_wide carry;
-
-        for (size_t i = 0; i < digits; i++) {
-            const unsigned digit = (unsigned)(unsigned char)text.data[at + i] - '0';
-
-            if (digit > 9) {
-                return WEIR_EINVAL;
-            }
-            chunk = chunk * 10 + digit;
-        }
-        carry = chunk;
-        for (size_t i = 4; i-- > 0;) {
-            carry += (wi_wide)word[i] * UINT64_C(10000000000000000000);
-            word[i] = (uint64_t)carry;
-            carry >>= 64;
-        }
-        WEIR_ASSERT(carry == 0);
-        at += digits;
-    }
-    memcpy(ret->word, word, sizeof ret->word);
-    return WEIR_OK;
-}
 
 /* The exponent of a number in scientific form, added to *shift. */
 static bool

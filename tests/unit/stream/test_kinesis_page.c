@@ -1,4 +1,6 @@
 /* Answers of GetRecords: what they may look like, and what is refused. */
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +132,27 @@ refuses_what_kinesis_does_not_say(void **state)
     }
 }
 
+/* Every byte at every place of a word of eight digits, of the place before it, and behind it. */
+static void
+takes_nothing_but_digits_for_a_number(void **state)
+{
+    struct weir_sequence_number number;
+    char digits[26];
+
+    (void)state;
+    for (size_t at = 0; at < sizeof digits; at++) {
+        memset(digits, '9', sizeof digits);
+        for (unsigned byte = 0; byte <= UINT8_MAX; byte++) {
+            const bool is_digit = byte >= '0' && byte <= '9';
+            struct weir_str text = {digits, sizeof digits};
+
+            digits[at] = (char)byte;
+            assert_int_equal(
+                wi_kinesis_number_parse(text, &number), is_digit ? WEIR_OK : WEIR_EINVAL);
+        }
+    }
+}
+
 static void
 reads_numbers_of_every_length_as_the_core_does(void **state)
 {
@@ -235,6 +258,7 @@ main(void)
         cmocka_unit_test(refuses_every_answer_that_was_cut),
         cmocka_unit_test(refuses_what_kinesis_does_not_say),
         cmocka_unit_test(reads_numbers_of_every_length_as_the_core_does),
+        cmocka_unit_test(takes_nothing_but_digits_for_a_number),
         cmocka_unit_test(replaces_escapes),
         cmocka_unit_test(decodes_what_it_encodes),
         cmocka_unit_test(refuses_what_is_no_base64),
