@@ -35,7 +35,7 @@ def number_of(place):
 def message(headers, payload):
     """One message of an event stream."""
     packed = b"".join(
-        bytes([len(name)]) + name.encode() + b"\x07" + struct.pack(">H", len(value)) + value.encode()
+        struct.pack(f">B{len(name)}sBH", len(name), name.encode(), 7, len(value)) + value.encode()
         for name, value in headers.items())
     prelude = struct.pack(">II", 16 + len(packed) + len(payload), len(packed))
     body = prelude + struct.pack(">I", zlib.crc32(prelude)) + packed + payload
