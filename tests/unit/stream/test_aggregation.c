@@ -7,6 +7,7 @@
 #include <weir/error.h>
 #include <weir/types.h>
 
+#include "core/check.h"
 #include "core/hash_key.h"
 #include "core/str.h"
 #include "stream/aggregation.h"
@@ -149,6 +150,77 @@ refuses_indices_that_point_nowhere_and_keys_that_are_none(void **state)
         wi_aggregate_check((struct weir_bytes){group, sizeof group}, &aggregate), WEIR_ECORRUPT);
 }
 
+/* Heads of fields that no message of protobuf has, and indices beyond every table. */
+static void
+refuses_fields_that_are_none(void **state)
+{
+    static const unsigned char endless[] = {
+        0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01};
+    static const unsigned char cut_tag[] = {0x80};
+    static const unsigned char large_tag[] = {0x80, 0x80, 0x80, 0x80, 0x10, 0x00};
+    static const unsigned char key_index[] = {
+        0x0a, 0x01, 'k', 0x1a, 0x07, 0x08, 0xc0, 0x84, 0x3d, 0x1a, 0x01, 'd'};
+    static const unsigned char hash_index[] = {
+        0x0a, 0x01, 'k', 0x1a, 0x09, 0x08, 0x00, 0x10, 0xc0, 0x84, 0x3d, 0x1a, 0x01, 'd'};
+    static const struct weir_bytes bodies[] = {
+        {endless, sizeof endless},
+        {cut_tag, sizeof cut_tag},
+        {large_tag, sizeof large_tag},
+        {key_index, sizeof key_index},
+        {hash_index, sizeof hash_index}};
+    struct wi_aggregate aggregate;
+
+    (void)state;
+    for (size_t i = 0; i < WI_ARRAY_LENGTH(bodies); i++) {
+        assert_int_equal(wi_aggregate_check(bodies[i], &aggregate), WEIR_ECORRUPT);
+    }
+}
+
+/* A table costs memory for each key, however short. */
+static void
+refuses_more_keys_than_an_aggregate_can_have(void **state)
+{
+    static const unsigned char tags[] = {0x0a, 0x12}; /* partition keys, explicit hash keys */
+    const size_t size = 2 * ((size_t)WI_AGGREGATE_KEYS_MAX + 1);
+    unsigned char *body = calloc(1, size);
+    struct wi_aggregate aggregate;
+
+    (void)state;
+    assert_non_null(body);
+    for (size_t kind = 0; kind < sizeof tags; kind++) {
+        for (size_t i = 0; i < size; i += 2) {
+            body[i] = tags[kind];
+        }
+        assert_int_equal(
+            wi_aggregate_check((struct weir_bytes){body, size}, &aggregate), WEIR_ECORRUPT);
+        assert_int_equal(
+            wi_aggregate_check((struct weir_bytes){body, size - 2}, &aggregate), WEIR_OK);
+    }
+    free(body);
+}
+
+/* Without an explicit hash key the partition key's hash decides, which the caller has computed. */
+static void
+takes_the_hash_of_the_partition_key(void **state)
+{
+    static const unsigned char body[] = {0x0a, 0x01, 'k', 0x1a, 0x05, 0x08, 0x00, 0x1a, 0x01, 'd'};
+    struct packed packed = {.length = sizeof body};
+    struct wi_user_record record;
+    size_t cursor = 0;
+
+    (void)state;
+    memcpy(packed.bytes, body, sizeof body);
+    assert_int_equal(read_packed(&packed), WEIR_OK);
+    packed.keys[0].hash = (struct weir_hash_key){0, 7};
+    packed.keys[0].has_hash = true;
+    assert_true(wi_aggregate_next(&packed.aggregate, &cursor, &record));
+    assert_false(record.has_hash_key);
+    assert_int_equal(
+        weir_hash_key_compare(
+            wi_aggregate_hash(&packed.aggregate, &record), (struct weir_hash_key){0, 7}),
+        0);
+}
+
 static void
 knows_magic_and_trailer(void **state)
 {
@@ -168,15 +240,28 @@ knows_magic_and_trailer(void **state)
 /* Shard [0, 99] is the lower child of [0, 199]. */
 static const struct weir_hash_range parent = {{0, 0}, {0, 199}};
 static const struct wi_aggregate_evidence child = {{{0, 0}, {0, 99}}, &parent, 1};
+/* The same shard, of whose parents the upper one alone is known. */
+static const struct weir_hash_range upper_parent = {{0, 50}, {0, 199}};
+static const struct wi_aggregate_evidence merged = {{{0, 0}, {0, 99}}, &upper_parent, 1};
 
 static bool
-is_resent(const char *const *hash_keys, size_t count, const char *outer_key)
+is_resent_to(
+    const struct wi_aggregate_evidence *evidence,
+    const char *const *hash_keys,
+    size_t count,
+    const char *outer_key)
 {
     struct packed packed;
 
     pack(&packed, hash_keys, count);
     assert_int_equal(read_packed(&packed), WEIR_OK);
-    return wi_aggregate_is_resent(&packed.aggregate, wi_str(outer_key), &child);
+    return wi_aggregate_is_resent(&packed.aggregate, wi_str(outer_key), evidence);
+}
+
+static bool
+is_resent(const char *const *hash_keys, size_t count, const char *outer_key)
+{
+    return is_resent_to(&child, hash_keys, count, outer_key);
 }
 
 /* The four conditions under which KPL puts the others again; without one of them all are kept. */
@@ -192,6 +277,7 @@ leaves_out_only_what_kpl_puts_again(void **state)
     assert_false(is_resent(stale, 3, "key"));
     assert_false(is_resent(first_elsewhere, 2, "a"));
     assert_false(is_resent(outside_of_the_parent, 2, "a"));
+    assert_false(is_resent_to(&merged, stale, 3, "a"));
 }
 
 int
@@ -201,6 +287,9 @@ main(void)
         cmocka_unit_test(reads_what_protobuf_packs),
         cmocka_unit_test(survives_every_message_that_was_cut_or_bent),
         cmocka_unit_test(refuses_indices_that_point_nowhere_and_keys_that_are_none),
+        cmocka_unit_test(refuses_fields_that_are_none),
+        cmocka_unit_test(refuses_more_keys_than_an_aggregate_can_have),
+        cmocka_unit_test(takes_the_hash_of_the_partition_key),
         cmocka_unit_test(knows_magic_and_trailer),
         cmocka_unit_test(leaves_out_only_what_kpl_puts_again),
     };

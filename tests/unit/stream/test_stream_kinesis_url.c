@@ -35,6 +35,8 @@ reads_names_and_options(void **state)
     assert_int_equal(url.reads_per_second, 20);
     assert_int_equal(url.idle_ms, 250);
     assert_int_equal(url.encoding, WI_KINESIS_CBOR);
+    assert_int_equal(wi_kinesis_url_parse("kinesis:s?encoding=json", &url, NULL), WEIR_OK);
+    assert_int_equal(url.encoding, WI_KINESIS_JSON);
 }
 
 static void
@@ -70,6 +72,8 @@ takes_name_and_region_of_an_arn(void **state)
     assert_string_equal(url.stream_arn, "arn:aws:kinesis:us-east-2:123456789012:stream/s1");
     assert_string_equal(url.stream_name, "s1");
     assert_string_equal(url.region, "us-east-2");
+    assert_int_equal(wi_kinesis_url_parse("kinesis:arn:aws:stream/s1", &url, NULL), WEIR_OK);
+    assert_string_equal(url.region, ""); /* as without an ARN: whatever the configuration says */
 }
 
 static void
@@ -87,11 +91,18 @@ refuses_what_is_no_url(void **state)
         "kinesis:s?endpoint=%4",
         "kinesis:s?endpoint=%zz",
         "kinesis:s?endpoint=%00",
+        "kinesis:s?endpoint=%-1",
+        "kinesis:s?endpoint=%@1",
+        "kinesis:s?encoding=xml",
+        "kinesis:s?reads_per_second=many",
         "kinesis:s?reads_per_second=0",
         "kinesis:s?reads_per_second=1001",
+        "kinesis:s?idle=soon",
+        "kinesis:s?idle=0ms",
         "kinesis:s?idle=2m",
         "kinesis:s?fan_out=",
         "kinesis:s?fan_out=a/b",
+        "kinesis:s?fan_out_quiet=x",
         "kinesis:s?fan_out_quiet=0s",
         "kinesis:s?fan_out_quiet=1h",
     };
@@ -102,6 +113,26 @@ refuses_what_is_no_url(void **state)
     for (size_t i = 0; i < WI_ARRAY_LENGTH(texts); i++) {
         detail.text[0] = '\0';
         assert_int_equal(wi_kinesis_url_parse(texts[i], &url, &detail), WEIR_EINVAL);
+        assert_true(detail.text[0] != '\0');
+    }
+}
+
+static void
+refuses_parts_without_room(void **state)
+{
+    static const char *const before[] = {
+        "kinesis:arn:aws:kinesis:r:1:stream/", "kinesis:s?endpoint=", "kinesis:s?"};
+    char text[1024];
+    struct wi_kinesis_url url;
+    struct weir_detail detail;
+
+    (void)state;
+    for (size_t i = 0; i < WI_ARRAY_LENGTH(before); i++) {
+        memset(text, 'x', sizeof text);
+        memcpy(text, before[i], strlen(before[i]));
+        text[sizeof text - 1] = '\0';
+        detail.text[0] = '\0';
+        assert_int_equal(wi_kinesis_url_parse(text, &url, &detail), WEIR_EINVAL);
         assert_true(detail.text[0] != '\0');
     }
 }
@@ -147,6 +178,10 @@ reads_less_often_at_the_tip(void **state)
     assert_int_equal(before, 1000);
     wi_kinesis_pace_read(&pace, at_ms(20000), at_ms(20000), 100, false);
     assert_int_equal(wi_kinesis_pace_wait_ms(&pace, at_ms(20000)), 200);
+    /* The last records that there are: more may be on their way. */
+    wi_kinesis_pace_read(&pace, at_ms(30000), at_ms(30000), 0, true);
+    wi_kinesis_pace_read(&pace, at_ms(40000), at_ms(40000), 100, true);
+    assert_int_equal(pace.tip_ms, 0);
 }
 
 static void
@@ -175,6 +210,7 @@ main(void)
         cmocka_unit_test(names_a_consumer_of_enhanced_fan_out),
         cmocka_unit_test(takes_name_and_region_of_an_arn),
         cmocka_unit_test(refuses_what_is_no_url),
+        cmocka_unit_test(refuses_parts_without_room),
         cmocka_unit_test(keeps_to_five_reads_and_two_megabytes_a_second),
         cmocka_unit_test(reads_less_often_at_the_tip),
         cmocka_unit_test(backs_off_when_refused_and_comes_back),

@@ -229,6 +229,21 @@ stops_everything_itself_when_nobody_is_there_to_take_over(void **state)
     }
 }
 
+/* H5: a leader of Java KCL knows no wishes for a worker that leaves. */
+static void
+stops_everything_itself_under_a_passive_leader(void **state)
+{
+    struct picture picture;
+
+    (void)state;
+    given_picture(&picture, 1, ME);
+    (void)given_running(&picture, 0);
+    add_worker(&picture, OTHER, false, WI_OWNER_ALIVE);
+    picture.input.draining = true;
+    picture.table.leader.passive = true;
+    assert_one_item(&picture, WI_SCHEDULE_STOP);
+}
+
 /* H6 */
 static void
 tells_a_consumer_when_all_its_parents_are_finished(void **state)
@@ -386,6 +401,7 @@ main(void)
         cmocka_unit_test(releases_a_finished_lease_that_does_not_run),
         cmocka_unit_test(starts_nothing_while_draining_and_releases_what_does_not_run),
         cmocka_unit_test(stops_everything_itself_when_nobody_is_there_to_take_over),
+        cmocka_unit_test(stops_everything_itself_under_a_passive_leader),
         cmocka_unit_test(tells_a_consumer_when_all_its_parents_are_finished),
         cmocka_unit_test(takes_a_parent_without_a_row_as_finished_unless_the_row_may_be_damaged),
         cmocka_unit_test(finds_parents_by_the_key_of_their_own_stream),
