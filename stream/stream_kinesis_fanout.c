@@ -194,6 +194,11 @@ note_end(struct wi_kinesis_reader *reader, struct weir_detail *detail)
     if (!wi_kinesis_subscription_reap(fanout->subscription, &ended)) {
         return WEIR_OK;
     }
+    if (ended.error == WEIR_OK && ended.events == 0) {
+        /* Nothing would tell that nothing comes. */
+        ended.error = wi_detail(
+            &ended.detail, WEIR_EIO, "SubscribeToShard: the answer ended without an event");
+    }
     fanout->failures = ended.events > 0 ? 0 : fanout->failures;
     fanout->failures += ended.error == WEIR_OK || fanout->failures == UINT32_MAX ? 0 : 1;
     tell(reader, &ended);

@@ -325,7 +325,7 @@ class Subscription:
         connection.respond(self.stream, 200, "application/vnd.amazon.eventstream")
         if self.habit != "no initial-response":
             self.send(message({":message-type": "event", ":event-type": "initial-response"}, b"{}"))
-        while self.next_event():
+        while self.habit != "empty" and self.next_event():
             connection.receive(self.shard.event_s)
             if self.stream in connection.reset:
                 return

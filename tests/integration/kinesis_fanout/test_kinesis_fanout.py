@@ -48,7 +48,7 @@ def shards():
         shard(9, 150, ("no end", "again")),
         shard(10, 0, ("no initial-response",)),
         shard(11, 100, ("mute", "good")),
-        shard(12, 60, ("deregistered", "good")),
+        shard(12, 60, ("deregistered", "empty", "good")),
     ]
 
 
