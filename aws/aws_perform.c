@@ -70,7 +70,9 @@ begin(const struct wi_aws_client *client, struct course *course, struct weir_mon
     call->status = 0;
     call->type[0] = '\0';
     wi_buffer_init(&course->arena, client->env);
-    wi_buffer_init(&course->exchange.body, client->env);
+    course->exchange.body = call->answer; /* for its memory: megabytes would grow anew each time */
+    wi_buffer_reset(&course->exchange.body);
+    wi_buffer_init(&call->answer, client->env);
     course->not_before = now;
     course->deadline = wi_mono_add_ms(now, call->attempt_timeout_ms * call->attempts_max);
 }
