@@ -114,6 +114,9 @@ checks_the_invariants_of_a_row(void **state)
     lease = an_owned_lease();
     lease.handoff.timeout_ms = -1;
     assert_int_equal(wi_lease_check(&lease), WEIR_EINVAL);
+    lease = an_owned_lease();
+    memset(lease.handoff.to, 'x', sizeof lease.handoff.to);
+    assert_int_equal(wi_lease_check(&lease), WEIR_EINVAL);
 }
 
 /* A sentinel once left cannot come back; AT_ stands below AFTER_ of the same record. */
