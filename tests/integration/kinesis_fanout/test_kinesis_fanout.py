@@ -128,6 +128,14 @@ def wait_for_all(folder, server, workers, names):
     time.sleep(0.3)  # for what comes twice
 
 
+def wait_for_some(folder, workers, name):
+    """Until a worker has records: it has a shard, and a subscription to it."""
+    began = time.monotonic()
+    while (not printed(folder, name) and all(worker.poll() is None for worker in workers) and
+           time.monotonic() - began < PATIENCE_S):
+        time.sleep(0.1)
+
+
 def one_worker(folder, server):
     """Everything that a subscription can do wrong, in one run."""
     worker = run_worker(folder, server, "w")
@@ -147,11 +155,10 @@ def fleet(folder, server):
     wrong = []
     workers = [run_worker(folder, server, "one")]
     try:
-        time.sleep(3)
+        wait_for_some(folder, workers, "one")
         workers.append(run_worker(folder, server, "two"))
-        time.sleep(4)
+        wait_for_some(folder, workers, "two")
         stop(workers[0], wrong)
-        time.sleep(1)
         workers.append(run_worker(folder, server, "three"))
         wait_for_all(folder, server, workers[1:], names)
         for worker in workers[1:]:
