@@ -96,8 +96,12 @@ struct wi_http_curl_options {
     const char *ca_file; /* NULL: AWS_CA_BUNDLE, else the system's */
 };
 
+/* Loads libcurl. WEIR_EPLATFORM: the system has none; WEIR_ENOMEM. */
 WEIR_MUST_CHECK enum weir_error wi_http_open_curl(
-    const struct weir_env *env, const struct wi_http_curl_options *options, struct wi_http **ret);
+    const struct weir_env *env,
+    const struct wi_http_curl_options *options,
+    struct wi_http **ret,
+    struct weir_detail *detail);
 void wi_http_close(struct wi_http *http);
 
 #endif

@@ -11,6 +11,7 @@
 #include <weir/env.h>
 #include <weir/error.h>
 
+#include "aws/curl_library.h"
 #include "aws/http.h"
 #include "aws/http_lane.h"
 #include "core/check.h"
@@ -35,6 +36,7 @@ struct caller {
 
 struct curl_http {
     struct wi_http base;
+    struct wi_curl curl;
     char *ca_file; /* NULL: the system's */
     pthread_mutex_t mutex;
     pthread_cond_t interruption;
@@ -45,7 +47,7 @@ struct curl_http {
 };
 
 static void
-free_caller(const struct weir_env *env, struct caller *caller)
+free_caller(const struct curl_http *http, struct caller *caller)
 {
     if (caller == NULL) {
         return;
@@ -53,26 +55,28 @@ free_caller(const struct weir_env *env, struct caller *caller)
     for (size_t i = 0; i < WI_HTTP_PARALLEL_MAX; i++) {
         wi_http_lane_free(&caller->lanes[i]);
     }
-    (void)curl_multi_cleanup(caller->multi);
-    wi_free(env, caller);
+    (void)http->curl.multi_cleanup(caller->multi);
+    wi_free(http->base.env, caller);
 }
 
 static struct caller *
-new_caller(const struct weir_env *env)
+new_caller(const struct curl_http *http)
 {
+    const struct weir_env *env = http->base.env;
     struct caller *caller = wi_alloc(env, sizeof *caller);
 
     if (caller == NULL) {
         return NULL;
     }
-    caller->multi = curl_multi_init();
+    caller->multi = http->curl.multi_init();
     if (caller->multi == NULL) {
         wi_free(env, caller);
         return NULL;
     }
-    (void)curl_multi_setopt(caller->multi, CURLMOPT_MAXCONNECTS, (long)WI_HTTP_PARALLEL_MAX);
+    (void)http->curl.multi_setopt(caller->multi, CURLMOPT_MAXCONNECTS, (long)WI_HTTP_PARALLEL_MAX);
     for (size_t i = 0; i < WI_HTTP_PARALLEL_MAX; i++) {
         caller->lanes[i].env = env;
+        caller->lanes[i].curl = &http->curl;
     }
     return caller;
 }
@@ -88,7 +92,7 @@ take_caller(struct curl_http *http)
         http->idle = caller->next;
         http->idle_count--;
     } else {
-        caller = new_caller(http->base.env);
+        caller = new_caller(http);
     }
     if (caller != NULL) {
         caller->next = http->busy;
@@ -117,12 +121,13 @@ give_back(struct curl_http *http, struct caller *caller)
         surplus = caller;
     }
     (void)pthread_mutex_unlock(&http->mutex);
-    free_caller(http->base.env, surplus);
+    free_caller(http, surplus);
 }
 
 /* One perform() on its way. */
 struct batch {
     struct curl_http *http;
+    const struct wi_curl *curl;
     struct caller *caller;
     struct wi_http_exchange *const *exchanges;
     size_t count;
@@ -161,7 +166,7 @@ start_one(struct batch *batch, struct wi_http_exchange *exchange)
         exchange->failure = WI_HTTP_NOT_SENT;
         return;
     }
-    if (curl_multi_add_handle(batch->caller->multi, lane->easy) != CURLM_OK) {
+    if (batch->curl->multi_add_handle(batch->caller->multi, lane->easy) != CURLM_OK) {
         wi_http_lane_abandon(lane, WEIR_ENOMEM, "no memory for an HTTP request");
         return;
     }
@@ -182,12 +187,12 @@ finish_some(struct batch *batch)
     int left = 0;
     const CURLMsg *message;
 
-    while ((message = curl_multi_info_read(batch->caller->multi, &left)) != NULL) {
+    while ((message = batch->curl->multi_info_read(batch->caller->multi, &left)) != NULL) {
         struct wi_http_lane *lane = NULL;
         CURLcode code = message->data.result;
 
-        (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &lane);
-        (void)curl_multi_remove_handle(batch->caller->multi, lane->easy);
+        (void)batch->curl->easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &lane);
+        (void)batch->curl->multi_remove_handle(batch->caller->multi, lane->easy);
         wi_http_lane_finish(lane, code);
         batch->active--;
     }
@@ -196,7 +201,7 @@ finish_some(struct batch *batch)
 static void
 abandon(struct batch *batch, struct wi_http_lane *lane, enum weir_error error, const char *why)
 {
-    (void)curl_multi_remove_handle(batch->caller->multi, lane->easy);
+    (void)batch->curl->multi_remove_handle(batch->caller->multi, lane->easy);
     wi_http_lane_abandon(lane, error, why);
     batch->active--;
 }
@@ -253,7 +258,7 @@ run(struct batch *batch)
     start_more(batch);
     while (batch->active > 0) {
         int running = 0;
-        CURLMcode code = curl_multi_perform(batch->caller->multi, &running);
+        CURLMcode code = batch->curl->multi_perform(batch->caller->multi, &running);
         int64_t wait_ms;
 
         finish_some(batch);
@@ -264,10 +269,10 @@ run(struct batch *batch)
         wait_ms = check_lanes(batch);
         start_more(batch);
         if (code == CURLM_OK && batch->active > 0 && running > 0) {
-            code = curl_multi_poll(batch->caller->multi, NULL, 0, (int)wait_ms, NULL);
+            code = batch->curl->multi_poll(batch->caller->multi, NULL, 0, (int)wait_ms, NULL);
         }
         if (code != CURLM_OK) {
-            abandon_all(batch, WEIR_ENOMEM, curl_multi_strerror(code));
+            abandon_all(batch, WEIR_ENOMEM, batch->curl->multi_strerror(code));
         }
     }
 }
@@ -277,7 +282,12 @@ perform(void *self, struct wi_http_exchange *const *exchanges, size_t count)
 {
     struct curl_http *http = self;
     struct caller *caller = take_caller(http);
-    struct batch batch = {.http = http, .caller = caller, .exchanges = exchanges, .count = count};
+    struct batch batch = {
+        .http = http,
+        .curl = &http->curl,
+        .caller = caller,
+        .exchanges = exchanges,
+        .count = count};
 
     if (caller == NULL || atomic_load(&http->interrupted)) {
         for (size_t i = 0; i < count; i++) {
@@ -301,7 +311,7 @@ poke(void *self)
 
     (void)pthread_mutex_lock(&http->mutex);
     for (const struct caller *caller = http->busy; caller != NULL; caller = caller->next) {
-        (void)curl_multi_wakeup(caller->multi);
+        (void)http->curl.multi_wakeup(caller->multi);
     }
     (void)pthread_mutex_unlock(&http->mutex);
 }
@@ -314,7 +324,7 @@ interrupt(void *self)
     (void)pthread_mutex_lock(&http->mutex);
     atomic_store(&http->interrupted, true);
     for (const struct caller *caller = http->busy; caller != NULL; caller = caller->next) {
-        (void)curl_multi_wakeup(caller->multi);
+        (void)http->curl.multi_wakeup(caller->multi);
     }
     (void)pthread_cond_broadcast(&http->interruption);
     (void)pthread_mutex_unlock(&http->mutex);
@@ -351,13 +361,13 @@ close_http(void *self)
     while (http->idle != NULL) {
         struct caller *caller = http->idle;
         http->idle = caller->next;
-        free_caller(env, caller);
+        free_caller(http, caller);
     }
     (void)pthread_cond_destroy(&http->interruption);
     (void)pthread_mutex_destroy(&http->mutex);
+    http->curl.global_cleanup();
     wi_free(env, http->ca_file);
     wi_free(env, http);
-    curl_global_cleanup();
 }
 
 static const struct wi_http_ops curl_ops = {
@@ -388,40 +398,58 @@ init_waiting(struct curl_http *http)
     return ready;
 }
 
-enum weir_error
-wi_http_open_curl(
-    const struct weir_env *env, const struct wi_http_curl_options *options, struct wi_http **ret)
+/* WEIR_ENOMEM; WEIR_EPLATFORM without libcurl. */
+static enum weir_error
+init_http(struct curl_http *http, const char *ca_file, struct weir_detail *detail)
 {
-    const char *ca_file = options == NULL ? NULL : options->ca_file;
-    struct curl_http *http = wi_alloc(env, sizeof *http);
+    enum weir_error error = wi_curl_load(WI_CURL_LIBRARY, &http->curl, detail);
 
-    if (ca_file == NULL) {
-        ca_file = getenv("AWS_CA_BUNDLE"); /* NOLINT(concurrency-mt-unsafe): nobody sets it */
-    }
-    if (http == NULL) {
-        return WEIR_ENOMEM;
+    if (error != WEIR_OK) {
+        return error;
     }
     if (ca_file != NULL && *ca_file != '\0') {
-        http->ca_file = wi_strdup(env, ca_file);
+        http->ca_file = wi_strdup(http->base.env, ca_file);
         if (http->ca_file == NULL) {
-            goto out;
+            return wi_detail(detail, WEIR_ENOMEM, "no memory for HTTP");
         }
     }
     /* Counted and thread-safe since libcurl 7.84. */
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        goto out;
+    if (http->curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        return wi_detail(detail, WEIR_ENOMEM, "libcurl has no memory to begin with");
     }
     if (!init_waiting(http)) {
-        curl_global_cleanup();
-        goto out;
+        http->curl.global_cleanup();
+        return wi_detail(detail, WEIR_ENOMEM, "no memory for a lock");
+    }
+    return WEIR_OK;
+}
+
+enum weir_error
+wi_http_open_curl(
+    const struct weir_env *env,
+    const struct wi_http_curl_options *options,
+    struct wi_http **ret,
+    struct weir_detail *detail)
+{
+    const char *ca_file = options == NULL ? NULL : options->ca_file;
+    struct curl_http *http = wi_alloc(env, sizeof *http);
+    enum weir_error error;
+
+    if (http == NULL) {
+        return wi_detail(detail, WEIR_ENOMEM, "no memory for HTTP");
+    }
+    if (ca_file == NULL) {
+        ca_file = getenv("AWS_CA_BUNDLE"); /* NOLINT(concurrency-mt-unsafe): nobody sets it */
     }
     http->base = (struct wi_http){&curl_ops, http, env};
+    error = init_http(http, ca_file, detail);
+    if (error != WEIR_OK) {
+        wi_free(env, http->ca_file);
+        wi_free(env, http);
+        return error;
+    }
     *ret = &http->base;
     return WEIR_OK;
-out:
-    wi_free(env, http->ca_file);
-    wi_free(env, http);
-    return WEIR_ENOMEM;
 }
 
 void

@@ -2,7 +2,6 @@
 
 #include <curl/curl.h>
 #include <curl/curlver.h>
-#include <curl/easy.h>
 #include <curl/system.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +15,7 @@
 #include <weir/types.h>
 #include <weir/version.h>
 
+#include "aws/curl_library.h"
 #include "aws/http.h"
 #include "aws/http_failure.h"
 #include "core/check.h"
@@ -121,7 +121,7 @@ trimmed(struct weir_str text)
 
 /* HTTP's date as milliseconds since the epoch; -1 if it is none. */
 static int64_t
-parse_date(struct weir_str value)
+parse_date(const struct wi_http_lane *lane, struct weir_str value)
 {
     char text[64];
     time_t seconds;
@@ -129,7 +129,7 @@ parse_date(struct weir_str value)
     if (!wi_str_copy(text, sizeof text, value)) {
         return -1;
     }
-    seconds = curl_getdate(text, NULL);
+    seconds = lane->curl->getdate(text, NULL);
     return seconds < 0 ? -1 : (int64_t)seconds * MS_PER_S;
 }
 
@@ -144,7 +144,7 @@ parse_retry_after(const struct wi_http_lane *lane, struct weir_str value)
     if (wi_str_to_i64(value, &seconds) == WEIR_OK) {
         return seconds >= 0 && seconds <= INT32_MAX ? seconds * MS_PER_S : -1;
     }
-    date_ms = parse_date(value);
+    date_ms = parse_date(lane, value);
     now_ms = wi_wall_now(lane->env).ms;
     return date_ms < 0 ? -1 : date_ms > now_ms ? date_ms - now_ms : 0;
 }
@@ -164,7 +164,7 @@ note_header(struct wi_http_lane *lane, struct weir_str name, struct weir_str val
     } else if (strcasecmp(text, "x-amzn-errortype") == 0) {
         (void)wi_str_copy(exchange->error_type, sizeof exchange->error_type, value);
     } else if (strcasecmp(text, "date") == 0) {
-        int64_t date_ms = parse_date(value);
+        int64_t date_ms = parse_date(lane, value);
         exchange->date_ms = date_ms < 0 ? 0 : date_ms;
     } else if (strcasecmp(text, "retry-after") == 0) {
         exchange->retry_after_ms = parse_retry_after(lane, value);
@@ -195,7 +195,7 @@ take_header(char *data, size_t size, size_t count, void *context)
         /* Of several heads, 100 Continue for instance, the last one counts. */
         forget_answer(lane->exchange);
         lane->head_ended = false;
-        (void)curl_easy_getinfo(lane->easy, CURLINFO_RESPONSE_CODE, &status);
+        (void)lane->curl->easy_getinfo(lane->easy, CURLINFO_RESPONSE_CODE, &status);
         lane->exchange->status = (int)status;
         return line.length;
     }
@@ -210,7 +210,7 @@ take_header(char *data, size_t size, size_t count, void *context)
 static enum weir_error
 add_line(struct wi_http_lane *lane, const char *line)
 {
-    struct curl_slist *longer = curl_slist_append(lane->headers, line);
+    struct curl_slist *longer = lane->curl->slist_append(lane->headers, line);
 
     if (longer == NULL) {
         return WEIR_ENOMEM;
@@ -280,50 +280,71 @@ is_beside_us(const char *url)
     return false;
 }
 
+/* curl_easy_setopt() takes anything; these hold an option to its kind of value. */
 static void
-set_limits(CURL *easy, const struct wi_http_request *request)
+set_number(const struct wi_http_lane *lane, CURLoption option, long value)
 {
-    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
-    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
-    (void)curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    (void)curl_easy_setopt(
-        easy, CURLOPT_BUFFERSIZE, request->bulk ? BULK_RECEIVE_BYTES : RECEIVE_BYTES);
-    (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_S);
-    (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_S);
-    (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_MAX_S);
-    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    WEIR_ASSERT((int)option < CURLOPTTYPE_OBJECTPOINT);
+    (void)lane->curl->easy_setopt(lane->easy, option, value);
+}
+
+static CURLcode
+set_pointer(const struct wi_http_lane *lane, CURLoption option, const void *value)
+{
+    WEIR_ASSERT(option > CURLOPTTYPE_OBJECTPOINT && option < CURLOPTTYPE_FUNCTIONPOINT);
+    return lane->curl->easy_setopt(lane->easy, option, value);
+}
+
+static void
+set_limits(const struct wi_http_lane *lane)
+{
+    const struct wi_http_request *request = &lane->exchange->request;
+
+    set_number(lane, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
+    set_number(lane, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+    set_number(lane, CURLOPT_TCP_NODELAY, 1);
+    set_number(lane, CURLOPT_BUFFERSIZE, request->bulk ? BULK_RECEIVE_BYTES : RECEIVE_BYTES);
+    set_number(lane, CURLOPT_TCP_KEEPALIVE, 1);
+    set_number(lane, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_S);
+    set_number(lane, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_S);
+    set_number(lane, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_MAX_S);
+    set_number(lane, CURLOPT_NOSIGNAL, 1);
 #if LIBCURL_VERSION_NUM >= 0x075700
     /* Past the time limit nobody waits for the thread that still resolves a name. */
-    (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    set_number(lane, CURLOPT_QUICK_EXIT, 1);
 #endif
-    (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    (void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    (void)curl_easy_setopt(
-        easy,
+    set_number(lane, CURLOPT_FOLLOWLOCATION, 0);
+    set_number(lane, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+    set_number(
+        lane,
         CURLOPT_HTTP_VERSION,
-        (long)(request->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+        request->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1);
     /* libcurl would take any idle connection to the host, whatever HTTP it speaks. */
-    (void)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->http2 ? 1L : 0L);
-    (void)curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, request->http2 ? 1L : 0L);
+    set_number(lane, CURLOPT_FRESH_CONNECT, request->http2);
+    set_number(lane, CURLOPT_FORBID_REUSE, request->http2);
 }
 
 static void
 set_callbacks(struct wi_http_lane *lane)
 {
+    /* As variables of libcurl's types: beyond them nobody checks what a callback takes. */
+    const curl_write_callback body = take_body;
+    const curl_write_callback header = take_header;
+    const curl_read_callback upload = give_body;
+    const curl_seek_callback rewind = refuse_rewinding;
     CURL *easy = lane->easy;
 
-    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, lane);
-    (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-    (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, lane);
-    (void)curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_body);
-    (void)curl_easy_setopt(easy, CURLOPT_READDATA, lane);
-    (void)curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, refuse_rewinding);
-    (void)curl_easy_setopt(easy, CURLOPT_SEEKDATA, lane);
-    (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, lane->words);
-    (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, lane);
-    (void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, lane->headers);
+    (void)lane->curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, body);
+    (void)lane->curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, header);
+    (void)lane->curl->easy_setopt(easy, CURLOPT_READFUNCTION, upload);
+    (void)lane->curl->easy_setopt(easy, CURLOPT_SEEKFUNCTION, rewind);
+    (void)set_pointer(lane, CURLOPT_WRITEDATA, lane);
+    (void)set_pointer(lane, CURLOPT_HEADERDATA, lane);
+    (void)set_pointer(lane, CURLOPT_READDATA, lane);
+    (void)set_pointer(lane, CURLOPT_SEEKDATA, lane);
+    (void)set_pointer(lane, CURLOPT_ERRORBUFFER, lane->words);
+    (void)set_pointer(lane, CURLOPT_PRIVATE, lane);
+    (void)set_pointer(lane, CURLOPT_HTTPHEADER, lane->headers);
 }
 
 /* CURLE_OUT_OF_MEMORY, or what an option says about its text. */
@@ -331,19 +352,19 @@ static CURLcode
 set_texts(const struct wi_http_lane *lane, const char *ca_file)
 {
     const struct wi_http_request *request = &lane->exchange->request;
-    CURLcode code = curl_easy_setopt(lane->easy, CURLOPT_URL, request->url);
+    CURLcode code = set_pointer(lane, CURLOPT_URL, request->url);
 
     if (code == CURLE_OK) {
-        code = curl_easy_setopt(lane->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+        code = set_pointer(lane, CURLOPT_PROTOCOLS_STR, "http,https");
     }
     if (code == CURLE_OK && ca_file != NULL) {
-        code = curl_easy_setopt(lane->easy, CURLOPT_CAINFO, ca_file);
+        code = set_pointer(lane, CURLOPT_CAINFO, ca_file);
     }
     if (code == CURLE_OK && is_beside_us(request->url)) {
-        code = curl_easy_setopt(lane->easy, CURLOPT_PROXY, "");
+        code = set_pointer(lane, CURLOPT_PROXY, "");
     }
     if (code == CURLE_OK) {
-        code = curl_easy_setopt(lane->easy, CURLOPT_CUSTOMREQUEST, request->method);
+        code = set_pointer(lane, CURLOPT_CUSTOMREQUEST, request->method);
     }
     return code;
 }
@@ -352,20 +373,20 @@ static void
 set_method(const struct wi_http_lane *lane)
 {
     const struct wi_http_request *request = &lane->exchange->request;
+    const curl_off_t length = (curl_off_t)request->body.length;
 
     if (strcmp(request->method, "GET") == 0) {
-        (void)curl_easy_setopt(lane->easy, CURLOPT_HTTPGET, 1L);
+        set_number(lane, CURLOPT_HTTPGET, 1);
         return;
     }
-    (void)curl_easy_setopt(lane->easy, CURLOPT_POST, 1L);
-    (void)curl_easy_setopt(
-        lane->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.length);
+    set_number(lane, CURLOPT_POST, 1);
+    (void)lane->curl->easy_setopt(lane->easy, CURLOPT_POSTFIELDSIZE_LARGE, length);
 }
 
 static void
 forget_exchange(struct wi_http_lane *lane)
 {
-    curl_slist_free_all(lane->headers);
+    lane->curl->slist_free_all(lane->headers);
     lane->headers = NULL;
     lane->exchange = NULL;
 }
@@ -388,9 +409,9 @@ wi_http_lane_start(
     wi_buffer_reset(&exchange->body);
     forget_answer(exchange);
     if (lane->easy == NULL) {
-        lane->easy = curl_easy_init();
+        lane->easy = lane->curl->easy_init();
     } else {
-        curl_easy_reset(lane->easy);
+        lane->curl->easy_reset(lane->easy);
     }
     error = lane->easy == NULL ? WEIR_ENOMEM : add_headers(lane);
     if (error == WEIR_OK) {
@@ -406,7 +427,7 @@ wi_http_lane_start(
             error == WEIR_EINVAL ? "a header of the request is too long or has a line break"
                                  : "no memory for an HTTP request");
     }
-    set_limits(lane->easy, &exchange->request);
+    set_limits(lane);
     set_callbacks(lane);
     return WEIR_OK;
 }
@@ -418,8 +439,8 @@ was_sent(const struct wi_http_lane *lane)
     curl_off_t connected_us = 0;
     long request_size = 0;
 
-    (void)curl_easy_getinfo(lane->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
-    (void)curl_easy_getinfo(lane->easy, CURLINFO_REQUEST_SIZE, &request_size);
+    (void)lane->curl->easy_getinfo(lane->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    (void)lane->curl->easy_getinfo(lane->easy, CURLINFO_REQUEST_SIZE, &request_size);
     return lane->body_sent > 0 || connected_us > 0 || request_size > 0;
 }
 
@@ -427,7 +448,7 @@ static enum weir_error
 outcome(struct wi_http_lane *lane, CURLcode code)
 {
     struct wi_http_exchange *exchange = lane->exchange;
-    const char *words = lane->words[0] != '\0' ? lane->words : curl_easy_strerror(code);
+    const char *words = lane->words[0] != '\0' ? lane->words : lane->curl->easy_strerror(code);
 
     if (lane->refused != WEIR_OK) {
         return wi_http_describe_refused(exchange, lane->refused);
@@ -485,6 +506,8 @@ void
 wi_http_lane_free(struct wi_http_lane *lane)
 {
     WEIR_ASSERT(lane->exchange == NULL);
-    curl_easy_cleanup(lane->easy);
+    if (lane->easy != NULL) {
+        lane->curl->easy_cleanup(lane->easy);
+    }
     lane->easy = NULL;
 }

@@ -9,11 +9,13 @@
 #include <weir/env.h>
 #include <weir/error.h>
 
+#include "aws/curl_library.h"
 #include "aws/http.h"
 
 /* The handle is kept for the next exchange: it remembers the TLS sessions. */
 struct wi_http_lane {
     const struct weir_env *env;
+    const struct wi_curl *curl;
     CURL *easy; /* NULL until the lane is used */
     struct wi_http_exchange *exchange;
     struct curl_slist *headers;

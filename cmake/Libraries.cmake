@@ -1,5 +1,5 @@
 # Libraries of others, as targets that a module names after DEPENDS:
-# lmdb protobuf-c cjson crypto xxhash Threads::Threads, and cmocka for tests.
+# lmdb protobuf-c cjson crypto xxhash libdl Threads::Threads, and cmocka for tests.
 
 find_package(PkgConfig REQUIRED)
 set(THREADS_PREFER_PTHREAD_FLAG ON)
@@ -21,6 +21,13 @@ weir_pkg_library(cjson libcjson)
 weir_pkg_library(crypto libcrypto)
 weir_pkg_library(xxhash libxxhash)
 weir_pkg_library(cmocka cmocka)
+
+# dlopen(); with glibc 2.34 and musl it is a part of libc.
+add_library(libdl INTERFACE IMPORTED GLOBAL)
+set_target_properties(libdl PROPERTIES
+    INTERFACE_LINK_LIBRARIES "${CMAKE_DL_LIBS}"
+    WEIR_PC_MODULE ""
+    WEIR_LINK_NAME dl)
 
 find_program(WEIR_PROTOC_C protoc-c REQUIRED)
 mark_as_advanced(WEIR_PROTOC_C)

@@ -128,10 +128,10 @@ connect_to(
         .profile = text_or_null(url->profile),
         .attempt_timeout_ms = ATTEMPT_TIMEOUT_MS,
     };
-    enum weir_error error = wi_http_open_curl(store->env, &http_options, &store->http);
+    enum weir_error error = wi_http_open_curl(store->env, &http_options, &store->http, detail);
 
     if (error != WEIR_OK) {
-        return wi_detail(detail, error, "HTTP cannot be used: %s", weir_error_text(error));
+        return error;
     }
     error = wi_aws_client_open(store->env, store->http, &options, &store->client, detail);
     store->dynamodb = (struct wi_dynamodb){.env = store->env, .client = store->client};

@@ -377,7 +377,8 @@ open_client(struct wi_kinesis_stream *stream, struct weir_detail *detail)
     enum weir_error error = WEIR_OK;
 
     if (stream->http == NULL) {
-        error = wi_http_open_curl(stream->env, &(struct wi_http_curl_options){NULL}, &stream->http);
+        error = wi_http_open_curl(
+            stream->env, &(struct wi_http_curl_options){NULL}, &stream->http, detail);
     }
     if (error == WEIR_OK) {
         error = wi_aws_client_open(stream->env, stream->http, &options, &stream->client, detail);

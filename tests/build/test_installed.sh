@@ -26,6 +26,9 @@ export PKG_CONFIG_PATH=$library/pkgconfig
 export LD_LIBRARY_PATH=$library
 cd "$temporary"
 
+# Who needs it loads it.
+! readelf -d "$library/libweir.so" | grep NEEDED | grep curl || fail "libweir.so brings libcurl"
+
 # libraries_of SOURCE: those that the program uses itself, beside ours.
 libraries_of() { ! grep -q '^#include <lmdb\.h>' "$1" || echo lmdb; }
 

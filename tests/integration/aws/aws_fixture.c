@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -170,7 +171,7 @@ open_http(const char *ca_file)
     const struct wi_http_curl_options options = {.ca_file = ca_file};
     struct wi_http *http = NULL;
 
-    assert_int_equal(wi_http_open_curl(weir_env_default(), &options, &http), WEIR_OK);
+    assert_int_equal(wi_http_open_curl(weir_env_default(), &options, &http, NULL), WEIR_OK);
     return http;
 }
 
