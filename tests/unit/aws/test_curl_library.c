@@ -46,7 +46,7 @@ is_loaded_when_the_first_client_is_opened(void **state)
 static void
 finds_every_function(void **state)
 {
-    struct wi_curl curl = {NULL};
+    struct wi_curl curl = {.easy_cleanup = NULL};
     void *const none = NULL;
 
     (void)state;
@@ -60,7 +60,7 @@ finds_every_function(void **state)
 static void
 says_what_to_install_if_it_is_not_there(void **state)
 {
-    struct wi_curl curl = {NULL};
+    struct wi_curl curl = {.easy_cleanup = NULL};
     struct weir_detail detail;
 
     (void)state;
@@ -73,7 +73,7 @@ says_what_to_install_if_it_is_not_there(void **state)
 static void
 says_which_function_a_library_lacks(void **state)
 {
-    struct wi_curl curl = {NULL};
+    struct wi_curl curl = {.easy_cleanup = NULL};
     struct weir_detail detail;
 
     (void)state;
