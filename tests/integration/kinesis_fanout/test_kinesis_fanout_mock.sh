@@ -52,6 +52,7 @@ stream="kinesis:fanout?region=us-east-1&endpoint=$endpoint"
 
 "$weir" stream create "$stream" --shards 3 >/dev/null
 put 1 $((records / 2))
+: >"$scratch/out"
 for half in 1 2; do
     "$weir" --data "$scratch/data" worker --app reader --stream "$stream&fan_out=fleet" --print \
         --id "$half" --log-level info >>"$scratch/out" 2>"$scratch/worker.log" &
