@@ -1,10 +1,13 @@
 #include "aws/kinesis_base64.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <weir/error.h>
 #include <weir/types.h>
+
+#include "aws/kinesis_base64_avx2.h"
 
 #define BAD 0x80U
 
@@ -56,22 +59,24 @@ enum weir_error
 wi_base64_decode(struct weir_str text, unsigned char *to, size_t *ret_size)
 {
     const unsigned char *from = (const unsigned char *)text.data;
-    const size_t groups = text.length / 4;
+    bool is_bad = false;
     size_t last = 0;
     uint32_t bad = 0;
+    size_t at = 0;
 
     if (text.length % 4 != 0) {
         return WEIR_EINVAL;
     }
-    if (groups == 0) {
+    if (text.length == 0) {
         *ret_size = 0;
         return WEIR_OK;
     }
-    for (size_t i = 0; i + 1 < groups; i++, from += 4, to += 3) {
-        const uint32_t a = values[from[0]];
-        const uint32_t b = values[from[1]];
-        const uint32_t c = values[from[2]];
-        const uint32_t d = values[from[3]];
+    at = wi_base64_decode_wide(from, text.length, to, &is_bad);
+    for (to += at / 4 * 3; at + 4 < text.length; at += 4, to += 3) {
+        const uint32_t a = values[from[at]];
+        const uint32_t b = values[from[at + 1]];
+        const uint32_t c = values[from[at + 2]];
+        const uint32_t d = values[from[at + 3]];
         const uint32_t word = a << 18 | b << 12 | c << 6 | d;
 
         bad |= a | b | c | d;
@@ -79,10 +84,10 @@ wi_base64_decode(struct weir_str text, unsigned char *to, size_t *ret_size)
         to[1] = (unsigned char)(word >> 8);
         to[2] = (unsigned char)word;
     }
-    if ((bad & BAD) != 0 || decode_last(from, to, &last) != WEIR_OK) {
+    if (is_bad || (bad & BAD) != 0 || decode_last(from + at, to, &last) != WEIR_OK) {
         return WEIR_EINVAL;
     }
-    *ret_size = (groups - 1) * 3 + last;
+    *ret_size = at / 4 * 3 + last;
     return WEIR_OK;
 }
 
