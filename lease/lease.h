@@ -69,6 +69,7 @@ struct wi_leader {
     uint64_t counter;
     enum wi_owner_state owner_state;
     bool passive; /* asks no draining worker for its leases: each lets go by itself */
+    bool everyone_takes; /* there is none: each worker takes leases for itself (Java KCL 2.x) */
 };
 
 /* What all workers of an application must agree on. */

@@ -173,9 +173,10 @@ void wi_dynamodb_leader_release(
 /* --- the state row: which rules the fleet follows, and what weir's workers agree on --- */
 
 enum wi_dynamodb_mode {
-    WI_DYNAMODB_MODE_NONE, /* no row: a new application, or Java KCL 2.x */
-    WI_DYNAMODB_MODE_2X,   /* workers take leases from each other */
-    WI_DYNAMODB_MODE_3X    /* a leader assigns */
+    WI_DYNAMODB_MODE_NONE,    /* no row: a new application, or Java KCL 2.x */
+    WI_DYNAMODB_MODE_2X,      /* workers take leases from each other; only leases are in the table */
+    WI_DYNAMODB_MODE_UPGRADE, /* the same, but every worker says by its row that it knows 3.x */
+    WI_DYNAMODB_MODE_3X       /* a leader assigns */
 };
 
 struct wi_dynamodb_state {

@@ -252,6 +252,18 @@ read_application(const cJSON *item, struct wi_application *ret)
     return true;
 }
 
+/* What is not known is left to the workers that take leases by themselves, as before 3.x. */
+static enum wi_dynamodb_mode
+mode_of(const char *version)
+{
+    if (strcmp(version, "CLIENT_VERSION_3X") == 0 ||
+        strcmp(version, "CLIENT_VERSION_3X_WITH_ROLLBACK") == 0) {
+        return WI_DYNAMODB_MODE_3X;
+    }
+    return strcmp(version, "CLIENT_VERSION_UPGRADE_FROM_2X") == 0 ? WI_DYNAMODB_MODE_UPGRADE
+                                                                  : WI_DYNAMODB_MODE_2X;
+}
+
 void
 wi_dynamodb_state_read(const cJSON *item, struct wi_dynamodb_state *ret)
 {
@@ -262,10 +274,7 @@ wi_dynamodb_state_read(const cJSON *item, struct wi_dynamodb_state *ret)
         return;
     }
     (void)wi_str_copy(ret->client_version, sizeof ret->client_version, wi_str(version));
-    ret->mode = strcmp(version, "CLIENT_VERSION_3X") == 0 ||
-                        strcmp(version, "CLIENT_VERSION_3X_WITH_ROLLBACK") == 0
-                    ? WI_DYNAMODB_MODE_3X
-                    : WI_DYNAMODB_MODE_2X;
+    ret->mode = mode_of(version);
     ret->has_application = read_application(item, &ret->application);
     if (!wi_dynamodb_u64(item, WEIR_FLOOR, &ret->epoch_floor) || ret->epoch_floor > TERM_MAX) {
         ret->epoch_floor = 0;

@@ -3,6 +3,7 @@
 #define WI_LEASE_LEASE_STORE_DYNAMODB_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,10 +53,10 @@ struct wi_dynamodb_store {
     char lease_name[WI_DYNAMODB_NAME_MAX + 1];
     char state_name[WI_DYNAMODB_TABLE_SIZE];
     char worker_name[WI_DYNAMODB_TABLE_SIZE];
-    struct wi_dynamodb_table leases; /* the three are one table, or Java KCL 3.0's three */
-    struct wi_dynamodb_table states;
-    struct wi_dynamodb_table workers;
-    bool is_single;
+    struct wi_dynamodb_table leases;
+    struct wi_dynamodb_table own_states; /* in use unless all is in one table: Java KCL 3.0's */
+    struct wi_dynamodb_table own_workers;
+    atomic_bool is_single;            /* becomes false when Java KCL 3.0 makes tables beside 2.x's */
     int64_t poll_ms;                  /* 0: a quarter of the lease duration */
     char host[WI_DYNAMODB_HOST_SIZE]; /* boot id and pid namespace of this process */
 
@@ -65,9 +66,13 @@ struct wi_dynamodb_store {
     pthread_cond_t changed;
     uint32_t version;
     struct wi_application application; /* as agreed, or as wished before */
-    enum wi_dynamodb_mode mode;
+    enum wi_dynamodb_mode mode;   /* 2X, UPGRADE or 3X; without a row Migration3.0: 2X */
+    struct weir_mono mode_looked; /* when the row was last read */
+    struct weir_mono layout_looked;
     char owner[WEIR_OWNER_SIZE]; /* the worker of this process: whose leases are polled */
     struct wi_worker self;
+    bool has_row; /* self is in the table */
+    bool has_left;
     struct weir_mono reported; /* when its row was last written */
     struct weir_mono next_poll;
     bool is_polling;
@@ -113,6 +118,21 @@ WEIR_MUST_CHECK enum weir_error wi_dynamodb_update_row(
     const struct wi_dynamodb_table *table,
     const char *key,
     const struct wi_dynamodb_write *write);
+
+/* --- lease_store_dynamodb_mode.c --- */
+
+/* Where the row Migration3.0 and the leader lock are, and the rows of workers. */
+const struct wi_dynamodb_table *wi_dynamodb_states(const struct wi_dynamodb_store *store);
+const struct wi_dynamodb_table *wi_dynamodb_workers(const struct wi_dynamodb_store *store);
+
+enum wi_dynamodb_mode wi_dynamodb_mode(struct wi_dynamodb_store *store);
+
+/* What the row Migration3.0 says; NONE: there is none. The mutex is held. */
+void wi_dynamodb_note_mode(
+    struct wi_dynamodb_store *store, enum wi_dynamodb_mode found, bool has_leases);
+
+/* Look at that row if nothing has shown it for a minute. */
+WEIR_MUST_CHECK enum weir_error wi_dynamodb_look_at_mode(struct wi_dynamodb_store *store);
 
 /* --- lease_store_dynamodb_rights.c --- */
 
@@ -264,5 +284,9 @@ void wi_dynamodb_interrupt(void *context);
 /* Find the layout; make the table and its index if that is wished. */
 WEIR_MUST_CHECK enum weir_error wi_dynamodb_open_tables(
     struct wi_dynamodb_store *store, bool create, struct weir_detail *detail);
+
+/* Java KCL 3.0 to 3.4 may have made tables of its own since: under 2.x's rules, and as long as no
+ * row says so, that is the only sign of an upgrade. */
+WEIR_MUST_CHECK enum weir_error wi_dynamodb_look_at_layout(struct wi_dynamodb_store *store);
 
 #endif

@@ -153,7 +153,7 @@ lift_floor(struct wi_dynamodb_store *store, uint64_t epoch)
 
     wi_dynamodb_write_init(&write, store->env, false);
     wi_dynamodb_state_lift_floor(&write, epoch);
-    error = wi_dynamodb_update_row(store, &store->states, WI_DYNAMODB_STATE_KEY, &write);
+    error = wi_dynamodb_update_row(store, wi_dynamodb_states(store), WI_DYNAMODB_STATE_KEY, &write);
     wi_dynamodb_write_free(&write);
     return error == WEIR_ECONFLICT ? WEIR_OK : error; /* it is as high already */
 }

@@ -1,6 +1,7 @@
 /* Listings: a scan of the table, its rows told apart. */
 #include <cjson/cJSON.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +45,9 @@ struct listing {
     bool *worker_is_gone;
     const cJSON *lock;
     const cJSON *state;
+    bool is_single;
+    bool by_taking; /* under 2.x's rules */
+    char self[WEIR_OWNER_SIZE];
     size_t lease_rows;
     size_t worker_rows;
 };
@@ -158,11 +162,14 @@ scan_all(struct listing *listing)
     segments = store->segments;
     pthread_mutex_unlock(&store->mutex);
     error = scan(store, &store->leases, segments, &listing->pages[0]);
-    if (error == WEIR_OK && !store->is_single) {
-        error = scan(store, &store->states, 1, &listing->pages[1]);
+    if (error == WEIR_OK && !listing->is_single) {
+        error = scan(store, &store->own_states, 1, &listing->pages[1]);
     }
-    if (error == WEIR_OK && !store->is_single) {
-        error = scan(store, &store->workers, 1, &listing->pages[2]);
+    if (error == WEIR_OK && !listing->is_single) {
+        error = scan(store, &store->own_workers, 1, &listing->pages[2]);
+        if (error == WEIR_ENOTFOUND && wi_dynamodb_mode(store) != WI_DYNAMODB_MODE_3X) {
+            error = WEIR_OK; /* workers of 2.x have no rows, and need no table for them */
+        }
     }
     if (error == WEIR_OK) {
         size_t pages = listing->pages[0].count;
@@ -192,7 +199,7 @@ kind_of(const struct listing *listing, size_t table, const cJSON *item)
     if (table == 2) {
         return WI_DYNAMODB_ROW_WORKER;
     }
-    key = wi_dynamodb_text(item, listing->store->states.key);
+    key = wi_dynamodb_text(item, listing->store->own_states.key);
     if (key != NULL && strcmp(key, WI_DYNAMODB_LEADER_KEY) == 0) {
         return WI_DYNAMODB_ROW_LEADER;
     }
@@ -240,6 +247,24 @@ note_damage(struct listing *listing, const cJSON *item)
     }
 }
 
+/* Workers of 2.x know no checkpointOwner: one that a hand-off has left behind means nothing. */
+static void
+show_taker(struct wi_dynamodb_lease *row)
+{
+    memcpy(row->lease.owner, row->java_owner, sizeof row->lease.owner);
+    row->lease.owner_state = row->java_owner[0] == '\0' ? WI_OWNER_NONE : WI_OWNER_ALIVE;
+    row->lease.handoff = (struct wi_handoff){.reason = WI_HANDOFF_NONE};
+}
+
+/* Java's leader gives finished leases to somebody, too: nobody has to do anything. Under 2.x's
+ * rules other workers see their owners, by whom they agree on a leader. */
+static bool
+is_nobodys_work(const struct listing *listing, const struct wi_lease *lease)
+{
+    return lease->checkpoint.type == WEIR_SHARD_END &&
+           (!listing->by_taking || strcmp(lease->owner, listing->self) == 0);
+}
+
 static void
 keep_row(struct listing *listing, const cJSON *item, enum wi_dynamodb_row_kind kind)
 {
@@ -252,8 +277,10 @@ keep_row(struct listing *listing, const cJSON *item, enum wi_dynamodb_row_kind k
             note_damage(listing, item);
             return;
         }
-        if (!row.is_ours && row.lease.checkpoint.type == WEIR_SHARD_END) {
-            /* Java's leader gives finished leases to somebody too: nobody has to do anything. */
+        if (!row.is_ours && listing->by_taking) {
+            show_taker(&row);
+        }
+        if (!row.is_ours && is_nobodys_work(listing, &row.lease)) {
             row.lease.owner[0] = '\0';
             row.lease.owner_state = WI_OWNER_NONE;
             row.lease.handoff = (struct wi_handoff){.reason = WI_HANDOFF_NONE};
@@ -264,8 +291,8 @@ keep_row(struct listing *listing, const cJSON *item, enum wi_dynamodb_row_kind k
 
         if (wi_dynamodb_worker_read(
                 item,
-                listing->store->is_single ? listing->store->leases.key
-                                          : listing->store->workers.key,
+                listing->is_single ? listing->store->leases.key
+                                   : listing->store->own_workers.key,
                 worker) == WEIR_OK) {
             table->worker_count++;
         }
@@ -377,16 +404,10 @@ static enum weir_error
 judge(struct listing *listing)
 {
     struct wi_dynamodb_store *store = listing->store;
-    struct wi_dynamodb_state state;
     enum weir_error error = WEIR_OK;
 
-    wi_dynamodb_state_read(listing->state, &state);
     wi_dynamodb_note_lock(store, listing->lock, &listing->table.leader);
     pthread_mutex_lock(&store->mutex);
-    store->mode = state.mode;
-    if (state.has_application) {
-        store->application = state.application;
-    }
     listing->table.application = store->application;
     error = judge_workers(listing);
     if (error == WEIR_OK) {
@@ -405,6 +426,24 @@ judge(struct listing *listing)
     return error;
 }
 
+/* How the rows are to be read. */
+static void
+note_rules(struct listing *listing)
+{
+    struct wi_dynamodb_store *store = listing->store;
+    struct wi_dynamodb_state state;
+
+    wi_dynamodb_state_read(listing->state, &state);
+    pthread_mutex_lock(&store->mutex);
+    wi_dynamodb_note_mode(store, state.mode, listing->lease_rows > 0);
+    listing->by_taking = store->mode != WI_DYNAMODB_MODE_3X;
+    memcpy(listing->self, store->owner, sizeof listing->self);
+    if (state.has_application) {
+        store->application = state.application;
+    }
+    pthread_mutex_unlock(&store->mutex);
+}
+
 static enum weir_error
 fill(struct listing *listing)
 {
@@ -413,6 +452,7 @@ fill(struct listing *listing)
     enum weir_error error = WEIR_OK;
 
     each_row(listing, count_row);
+    note_rules(listing);
     error = wi_lease_table_new(env, listing->lease_rows, listing->worker_rows, &listing->table);
     if (error != WEIR_OK) {
         return error;
@@ -447,8 +487,12 @@ wi_dynamodb_list(void *context, struct wi_lease_table *ret)
     struct wi_dynamodb_store *store = context;
     struct listing listing = {.store = store, .initial = wi_dynamodb_initial(store)};
     uint32_t version = wi_dynamodb_version(store);
-    enum weir_error error = scan_all(&listing);
+    enum weir_error error = wi_dynamodb_look_at_layout(store);
 
+    if (error == WEIR_OK) {
+        listing.is_single = atomic_load(&store->is_single);
+        error = scan_all(&listing);
+    }
     if (error == WEIR_OK) {
         error = fill(&listing);
     }

@@ -120,6 +120,10 @@ wi_dynamodb_note_lock(struct wi_dynamodb_store *store, const cJSON *item, struct
                               .owner_state = seen.owner[0] == '\0' ? WI_OWNER_NONE : WI_OWNER_ALIVE,
                               .passive = seen.owner[0] != '\0' && seen.term == 0};
     memcpy(ret->owner, seen.owner, sizeof ret->owner);
+    if (store->mode != WI_DYNAMODB_MODE_3X) {
+        /* Whoever has the lock leads nobody: each worker takes leases, and lets them go. */
+        *ret = (struct wi_leader){.term = ret->term, .passive = true, .everyone_takes = true};
+    }
     pthread_mutex_unlock(&store->mutex);
 }
 
@@ -130,7 +134,7 @@ read_lock(struct wi_dynamodb_store *store, struct wi_leader *ret)
     enum weir_error error = WEIR_OK;
 
     wi_dynamodb_request_init(&request, store->env);
-    wi_dynamodb_build_get(&request, &store->states, WI_DYNAMODB_LEADER_KEY, true);
+    wi_dynamodb_build_get(&request, wi_dynamodb_states(store), WI_DYNAMODB_LEADER_KEY, true);
     wi_dynamodb_perform(&store->dynamodb, &request, 1);
     error = request.error;
     if (error == WEIR_OK) {
@@ -166,8 +170,11 @@ wi_dynamodb_get_leader(void *context, struct wi_leader *ret)
 {
     struct wi_dynamodb_store *store = context;
     struct wi_leader leader;
-    enum weir_error error = read_lock(store, &leader);
+    enum weir_error error = wi_dynamodb_look_at_mode(store);
 
+    if (error == WEIR_OK) {
+        error = read_lock(store, &leader);
+    }
     if (error != WEIR_OK) {
         return error;
     }
@@ -192,7 +199,7 @@ wi_dynamodb_check_term(struct wi_dynamodb_store *store, uint64_t term)
         return WEIR_OK;
     }
     pthread_mutex_lock(&store->mutex);
-    allows = store->mode != WI_DYNAMODB_MODE_2X;
+    allows = store->mode == WI_DYNAMODB_MODE_3X;
     holds = store->lock.held && store->lock.term == term &&
             wi_mono_before(wi_dynamodb_now(store), store->lock.deadline);
     pthread_mutex_unlock(&store->mutex);
@@ -219,7 +226,7 @@ judge_take(
 {
     const struct wi_dynamodb_lock *lock = &store->lock;
 
-    if (store->mode == WI_DYNAMODB_MODE_2X) {
+    if (store->mode != WI_DYNAMODB_MODE_3X) {
         return WEIR_EUNSUPPORTED;
     }
     if (leader->owner[0] == '\0' || leader->owner_state == WI_OWNER_GONE) {
@@ -245,8 +252,8 @@ put_lock(
 
     wi_dynamodb_request_init(&request, store->env);
     wi_dynamodb_write_init(&write, store->env, true);
-    wi_dynamodb_leader_take(&write, store->states.key, before, after);
-    wi_dynamodb_build_put(&request, &store->states, &write);
+    wi_dynamodb_leader_take(&write, wi_dynamodb_states(store)->key, before, after);
+    wi_dynamodb_build_put(&request, wi_dynamodb_states(store), &write);
     wi_dynamodb_perform(&store->dynamodb, &request, 1);
     error = request.error;
     if (error == WEIR_ECONFLICT && request.call.outcome_unknown) {
@@ -273,6 +280,18 @@ note_taken(
     pthread_mutex_unlock(&store->mutex);
 }
 
+/* Under 2.x's rules a worker had no row; the next renewal writes it. */
+static bool
+is_on_its_way(struct wi_dynamodb_store *store, const char *owner)
+{
+    bool is = false;
+
+    pthread_mutex_lock(&store->mutex);
+    is = !store->has_row && strcmp(store->owner, owner) == 0;
+    pthread_mutex_unlock(&store->mutex);
+    return is;
+}
+
 enum weir_error
 wi_dynamodb_take_leader(
     void *context,
@@ -290,7 +309,7 @@ wi_dynamodb_take_leader(
     enum weir_error error = wi_dynamodb_get_worker(store, owner, &caller);
 
     if (error == WEIR_ENOTFOUND) {
-        return WEIR_ESESSIONLOST;
+        return is_on_its_way(store, owner) ? WEIR_ECONFLICT : WEIR_ESESSIONLOST;
     }
     if (error == WEIR_OK) {
         error = wi_dynamodb_get_leader(store, &leader);
@@ -332,7 +351,7 @@ write_release(struct wi_dynamodb_store *store, const struct wi_dynamodb_leader *
     wi_dynamodb_request_init(&request, store->env);
     wi_dynamodb_write_init(&write, store->env, false);
     wi_dynamodb_leader_release(&write, before);
-    wi_dynamodb_build_update(&request, &store->states, WI_DYNAMODB_LEADER_KEY, &write, false);
+    wi_dynamodb_build_update(&request, wi_dynamodb_states(store), WI_DYNAMODB_LEADER_KEY, &write, false);
     wi_dynamodb_perform(&store->dynamodb, &request, 1);
     error = request.error;
     if (error == WEIR_ECONFLICT && request.call.outcome_unknown) {
@@ -392,7 +411,7 @@ wi_dynamodb_build_heartbeat(
     draw_version(store, version);
     wi_dynamodb_write_init(&write, store->env, false);
     wi_dynamodb_leader_heartbeat(&write, &before, version);
-    wi_dynamodb_build_update(request, &store->states, WI_DYNAMODB_LEADER_KEY, &write, true);
+    wi_dynamodb_build_update(request, wi_dynamodb_states(store), WI_DYNAMODB_LEADER_KEY, &write, true);
     wi_dynamodb_write_free(&write);
     return true;
 }

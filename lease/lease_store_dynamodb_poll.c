@@ -144,6 +144,9 @@ poll_if_due(struct wi_dynamodb_store *store)
     }
     memcpy(owner, store->owner, sizeof owner);
     store->next_poll = wi_mono_add_ms(now, poll_period_ms(store));
+    if (store->mode != WI_DYNAMODB_MODE_3X) {
+        return; /* nobody gives it anything, and there may be no index */
+    }
     store->is_polling = true;
     pthread_mutex_unlock(&store->mutex);
     if (look(store, owner)) {

@@ -25,6 +25,14 @@
 #define ATTEMPTS_PER_DURATION 8
 #define ATTEMPT_USUAL_MS      500
 
+enum report {
+    REPORT_NONE,
+    REPORT_AGAIN,
+    REPORT_HEARTBEAT, /* of a worker whose row another process has written */
+    REPORT_ANEW,
+    REPORT_REMOVE
+};
+
 struct renewal {
     struct wi_dynamodb_store *store;
     const char *owner;
@@ -35,6 +43,7 @@ struct renewal {
     int64_t attempt_ms;
     uint32_t attempts;
     struct weir_position initial;
+    enum report report;
 };
 
 static void
@@ -70,35 +79,80 @@ is_report_due(struct wi_dynamodb_store *store, const char *owner, size_t lease_c
            !wi_mono_before(now, wi_mono_add_ms(store->reported, period_ms));
 }
 
-static bool
-build_report(struct renewal *renewal, struct wi_dynamodb_request *request)
+/* What is to be done about the worker's row: under 2.x's rules it has none, and after them it is
+ * written anew. */
+static enum report
+choose_report(struct renewal *renewal, struct wi_worker *ret_self)
 {
     struct wi_dynamodb_store *store = renewal->store;
-    struct wi_worker self = {.protocol_version = 1};
-    struct wi_dynamodb_write write;
-    bool is_due = false;
+    enum report report = REPORT_NONE;
     bool is_self = false;
 
     pthread_mutex_lock(&store->mutex);
-    is_due = is_report_due(store, renewal->owner, renewal->count);
     is_self = strcmp(store->owner, renewal->owner) == 0;
-    self = is_self ? store->self : self;
-    pthread_mutex_unlock(&store->mutex);
-    if (!is_due) {
-        return false;
-    }
-    wi_dynamodb_write_init(&write, store->env, false);
-    if (is_self) {
-        wi_dynamodb_worker_report(
-            &write, &self, store->host, wi_dynamodb_wall_ms(store) / MS_PER_S, false);
+    if (store->mode == WI_DYNAMODB_MODE_2X) {
+        report = is_self && store->has_row ? REPORT_REMOVE : REPORT_NONE;
+    } else if (!is_report_due(store, renewal->owner, renewal->count)) {
+        report = REPORT_NONE;
+    } else if (!is_self) {
+        report = REPORT_HEARTBEAT;
+    } else if (store->has_row) {
+        report = REPORT_AGAIN;
     } else {
-        wi_dynamodb_worker_heartbeat(&write, wi_dynamodb_wall_ms(store) / MS_PER_S);
+        report = store->has_left ? REPORT_NONE : REPORT_ANEW;
     }
-    wi_dynamodb_worker_require_present(&write);
-    wi_dynamodb_build_update(request, &store->workers, renewal->owner, &write, true);
+    *ret_self = store->self;
+    pthread_mutex_unlock(&store->mutex);
+    return report;
+}
+
+static void
+build_report(
+    struct renewal *renewal, const struct wi_worker *self, struct wi_dynamodb_request *request)
+{
+    struct wi_dynamodb_store *store = renewal->store;
+    const struct wi_dynamodb_table *table = wi_dynamodb_workers(store);
+    int64_t wall_s = wi_dynamodb_wall_ms(store) / MS_PER_S;
+    struct wi_dynamodb_write write;
+
+    wi_dynamodb_write_init(&write, store->env, false);
+    switch (renewal->report) {
+    case REPORT_REMOVE:
+        wi_dynamodb_build_delete(request, table, renewal->owner, NULL);
+        break;
+    case REPORT_HEARTBEAT:
+        wi_dynamodb_worker_heartbeat(&write, wall_s);
+        wi_dynamodb_worker_require_present(&write);
+        wi_dynamodb_build_update(request, table, renewal->owner, &write, true);
+        break;
+    case REPORT_AGAIN:
+        wi_dynamodb_worker_report(&write, self, store->host, wall_s, false);
+        wi_dynamodb_worker_require_present(&write);
+        wi_dynamodb_build_update(request, table, renewal->owner, &write, true);
+        break;
+    case REPORT_ANEW:
+        wi_dynamodb_worker_report(&write, self, store->host, wall_s, true);
+        wi_dynamodb_build_update(request, table, renewal->owner, &write, true);
+        break;
+    case REPORT_NONE:
+        break;
+    }
     wi_dynamodb_write_free(&write);
     limit_time(renewal, request);
-    return true;
+}
+
+/* The row is there, or not, as it was to be. */
+static void
+note_row(struct renewal *renewal, struct weir_mono sent)
+{
+    struct wi_dynamodb_store *store = renewal->store;
+
+    pthread_mutex_lock(&store->mutex);
+    if (strcmp(store->owner, renewal->owner) == 0) {
+        store->has_row = renewal->report != REPORT_REMOVE;
+        store->reported = sent;
+    }
+    pthread_mutex_unlock(&store->mutex);
 }
 
 /* What became of the worker's row. */
@@ -115,15 +169,17 @@ note_report(
     if (request->error == WEIR_ECONFLICT) {
         return WEIR_ESESSIONLOST; /* somebody removed the row: this process was taken for dead */
     }
+    if (request->error == WEIR_ENOTFOUND && wi_dynamodb_mode(store) != WI_DYNAMODB_MODE_3X) {
+        return WEIR_OK; /* Java KCL 3.x makes the table for the rows when it comes to work here */
+    }
     if (request->error != WEIR_OK) {
         return request->error;
     }
-    pthread_mutex_lock(&store->mutex);
-    if (strcmp(store->owner, renewal->owner) == 0) {
-        store->reported = sent;
+    note_row(renewal, sent);
+    if (renewal->report == REPORT_REMOVE) {
+        return WEIR_OK;
     }
-    pthread_mutex_unlock(&store->mutex);
-    if (wi_dynamodb_worker_read(request->item, store->workers.key, &worker) == WEIR_OK) {
+    if (wi_dynamodb_worker_read(request->item, wi_dynamodb_workers(store)->key, &worker) == WEIR_OK) {
         answer->drain_requested = worker.drain_requested;
     }
     return WEIR_OK;
@@ -201,15 +257,17 @@ run(struct renewal *renewal, struct wi_renew_answer *answer)
     const size_t report = renewal->count;
     size_t total = report;
     struct weir_mono sent = wi_dynamodb_now(store);
+    struct wi_worker self;
     enum weir_error error = WEIR_OK;
-    bool has_report = false;
     bool has_lock = false;
 
     for (size_t i = 0; i < renewal->count; i++) {
         build_lease(renewal, i, &renewal->requests[i], false);
     }
-    has_report = build_report(renewal, &renewal->requests[total]);
-    total += has_report ? 1 : 0;
+    renewal->report = choose_report(renewal, &self);
+    if (renewal->report != REPORT_NONE) {
+        build_report(renewal, &self, &renewal->requests[total++]);
+    }
     has_lock = wi_dynamodb_build_heartbeat(store, renewal->owner, &renewal->requests[total]);
     if (has_lock) {
         limit_time(renewal, &renewal->requests[total]);
@@ -219,7 +277,7 @@ run(struct renewal *renewal, struct wi_renew_answer *answer)
     if (has_lock) {
         wi_dynamodb_note_heartbeat(store, &renewal->requests[total - 1], sent);
     }
-    if (has_report) {
+    if (renewal->report != REPORT_NONE) {
         error = note_report(renewal, &renewal->requests[report], sent, answer);
     }
     if (error == WEIR_ESESSIONLOST) {

@@ -83,11 +83,11 @@ wi_dynamodb_check_rights(struct wi_dynamodb_store *store)
         return WEIR_OK;
     }
     error = check_table(store, &store->leases, PROBES);
-    if (error == WEIR_OK && !store->is_single) {
-        error = check_table(store, &store->states, PROBE_PUT + 1);
+    if (error == WEIR_OK && !atomic_load(&store->is_single)) {
+        error = check_table(store, wi_dynamodb_states(store), PROBE_PUT + 1);
     }
-    if (error == WEIR_OK && !store->is_single) {
-        error = check_table(store, &store->workers, PROBE_DELETE + 1);
+    if (error == WEIR_OK && !atomic_load(&store->is_single)) {
+        error = check_table(store, wi_dynamodb_workers(store), PROBE_DELETE + 1);
     }
     store->has_rights = error == WEIR_OK;
     return error;

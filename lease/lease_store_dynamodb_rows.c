@@ -136,13 +136,13 @@ wi_dynamodb_get_worker(
         return WEIR_ENOTFOUND;
     }
     wi_dynamodb_request_init(&request, store->env);
-    error = get_row(store, &store->workers, owner, &request);
-    if (error == WEIR_OK && store->is_single &&
+    error = get_row(store, wi_dynamodb_workers(store), owner, &request);
+    if (error == WEIR_OK && atomic_load(&store->is_single) &&
         wi_dynamodb_row_kind(request.item) != WI_DYNAMODB_ROW_WORKER) {
         error = WEIR_ENOTFOUND;
     }
     if (error == WEIR_OK) {
-        error = wi_dynamodb_worker_read(request.item, store->workers.key, ret);
+        error = wi_dynamodb_worker_read(request.item, wi_dynamodb_workers(store)->key, ret);
     }
     wi_dynamodb_request_free(&request);
     return error;
@@ -155,7 +155,7 @@ wi_dynamodb_get_state(struct wi_dynamodb_store *store, struct wi_dynamodb_state 
     enum weir_error error = WEIR_OK;
 
     wi_dynamodb_request_init(&request, store->env);
-    error = get_row(store, &store->states, WI_DYNAMODB_STATE_KEY, &request);
+    error = get_row(store, wi_dynamodb_states(store), WI_DYNAMODB_STATE_KEY, &request);
     if (error == WEIR_OK || error == WEIR_ENOTFOUND) {
         wi_dynamodb_state_read(request.item, ret);
         error = WEIR_OK;
@@ -187,13 +187,30 @@ has_reported(const struct wi_dynamodb_store *store, const struct wi_dynamodb_wor
            (age_ms < WI_DYNAMODB_REPORT_LIFE_MS && age_ms > -WI_DYNAMODB_REPORT_LIFE_MS);
 }
 
+/* Under 2.x's rules a worker takes for itself and needs no row for that. */
+static bool
+is_taking_for(struct wi_dynamodb_store *store, const char *owner)
+{
+    bool is = false;
+
+    pthread_mutex_lock(&store->mutex);
+    is = store->mode != WI_DYNAMODB_MODE_3X && owner[0] != '\0' &&
+         strcmp(store->owner, owner) == 0;
+    pthread_mutex_unlock(&store->mutex);
+    return is;
+}
+
 enum weir_error
 wi_dynamodb_view(struct wi_dynamodb_store *store, const char *owner, struct wi_owner_view *ret)
 {
     struct wi_dynamodb_worker worker;
-    enum weir_error error = wi_dynamodb_get_worker(store, owner, &worker);
+    enum weir_error error = WEIR_OK;
 
-    *ret = (struct wi_owner_view){.registered = false};
+    *ret = (struct wi_owner_view){.registered = is_taking_for(store, owner)};
+    if (ret->registered) {
+        return WEIR_OK;
+    }
+    error = wi_dynamodb_get_worker(store, owner, &worker);
     if (error == WEIR_ENOTFOUND || error == WEIR_ECORRUPT) {
         return WEIR_OK;
     }

@@ -1,5 +1,7 @@
 /* Which tables an application has, and making them. */
 #include <cjson/cJSON.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +31,7 @@
 #define INDEX_WAIT_MS INT64_C(600000)
 #define LOOK_MS       INT64_C(1000)
 #define LOOK_FIRST_MS INT64_C(50)
+#define LAYOUT_LOOK_MS INT64_C(60000)
 
 static const struct wi_dynamodb_index owner_index = {
     WI_DYNAMODB_OWNER_INDEX, WI_DYNAMODB_LEASE_OWNER};
@@ -109,11 +112,12 @@ pause(struct wi_dynamodb_store *store, int64_t ms)
     }
 }
 
-/* Until table and index can be used. */
+/* Until the table can be used, and its index. */
 static enum weir_error
 wait_until_active(
     struct wi_dynamodb_store *store,
     const struct wi_dynamodb_table *table,
+    bool with_index,
     int64_t timeout_ms,
     struct weir_detail *detail)
 {
@@ -127,7 +131,7 @@ wait_until_active(
         if (error != WEIR_OK && error != WEIR_ENOTFOUND) {
             return error;
         }
-        if (error == WEIR_OK && found.is_active && found.is_index_active) {
+        if (error == WEIR_OK && found.is_active && (found.is_index_active || !with_index)) {
             return WEIR_OK;
         }
         if (!wi_mono_before(wi_dynamodb_now(store), until)) {
@@ -163,38 +167,64 @@ check_schema(
 }
 
 static enum weir_error
-open_lease_table(struct wi_dynamodb_store *store, bool create, struct weir_detail *detail)
+open_lease_table(
+    struct wi_dynamodb_store *store,
+    bool create,
+    struct wi_dynamodb_description *ret,
+    struct weir_detail *detail)
 {
     const struct wi_dynamodb_table *table = &store->leases;
-    struct wi_dynamodb_description found = {.is_active = false};
-    enum weir_error error = describe(store, table, &found, detail);
-    bool is_new = error == WEIR_ENOTFOUND;
+    enum weir_error error = describe(store, table, ret, detail);
 
-    if (is_new && !create) {
+    if (error == WEIR_ENOTFOUND && !create) {
         return wi_detail(
             detail,
             WEIR_ESTATE,
             "there is no DynamoDB table %s: create it, or say create=if-missing",
             table->name);
     }
-    if (is_new) {
+    if (error == WEIR_ENOTFOUND) {
         error = request_table(store, table, false, detail);
-    } else if (error == WEIR_OK) {
-        error = check_schema(table, &found, detail);
-    }
-    if (error == WEIR_OK && !is_new && !found.has_index) {
-        if (!create) {
-            return wi_detail(
-                detail,
-                WEIR_ESTATE,
-                "DynamoDB table %s has no index %s: create it, or say create=if-missing",
-                table->name,
-                owner_index.name);
+        if (error == WEIR_OK) {
+            error = wait_until_active(store, table, true, TABLE_WAIT_MS, detail);
         }
+        *ret = (struct wi_dynamodb_description){
+            .is_active = true, .has_index = true, .is_index_active = true};
+        return error;
+    }
+    if (error == WEIR_OK) {
+        error = check_schema(table, ret, detail);
+    }
+    if (error == WEIR_OK && !ret->is_active) {
+        error = wait_until_active(store, table, false, TABLE_WAIT_MS, detail);
+    }
+    return error;
+}
+
+/* Under 3.x's rules a worker learns from the index what it was given. */
+static enum weir_error
+open_index(
+    struct wi_dynamodb_store *store,
+    bool create,
+    const struct wi_dynamodb_description *found,
+    struct weir_detail *detail)
+{
+    const struct wi_dynamodb_table *table = &store->leases;
+    enum weir_error error = WEIR_OK;
+
+    if (!found->has_index && !create) {
+        return wi_detail(
+            detail,
+            WEIR_ESTATE,
+            "DynamoDB table %s has no index %s: create it, or say create=if-missing",
+            table->name,
+            owner_index.name);
+    }
+    if (!found->has_index) {
         error = request_table(store, table, true, detail);
     }
-    if (error == WEIR_OK && (!found.is_active || !found.is_index_active)) {
-        error = wait_until_active(store, table, is_new ? TABLE_WAIT_MS : INDEX_WAIT_MS, detail);
+    if (error == WEIR_OK && !found->is_index_active) {
+        error = wait_until_active(store, table, true, INDEX_WAIT_MS, detail);
     }
     return error;
 }
@@ -202,23 +232,15 @@ open_lease_table(struct wi_dynamodb_store *store, bool create, struct weir_detai
 /* --- layout --------------------------------------------------------------------------------- */
 
 static void
-use_one_table(struct wi_dynamodb_store *store)
-{
-    store->is_single = true;
-    store->states = store->leases;
-    store->workers = store->leases;
-}
-
-static void
-use_three_tables(struct wi_dynamodb_store *store)
+name_tables(struct wi_dynamodb_store *store)
 {
     (void)snprintf(
         store->state_name, sizeof store->state_name, "%s" STATES_SUFFIX, store->lease_name);
     (void)snprintf(
         store->worker_name, sizeof store->worker_name, "%s" WORKERS_SUFFIX, store->lease_name);
-    store->is_single = false;
-    store->states = (struct wi_dynamodb_table){store->state_name, STATES_KEY};
-    store->workers = (struct wi_dynamodb_table){store->worker_name, WORKERS_KEY};
+    store->leases = (struct wi_dynamodb_table){store->lease_name, WI_DYNAMODB_LEASE_KEY};
+    store->own_states = (struct wi_dynamodb_table){store->state_name, STATES_KEY};
+    store->own_workers = (struct wi_dynamodb_table){store->worker_name, WORKERS_KEY};
 }
 
 static enum weir_error
@@ -229,13 +251,13 @@ read_table_migration(
     enum weir_error error = WEIR_OK;
 
     wi_dynamodb_request_init(&request, store->env);
-    wi_dynamodb_build_get(&request, &store->states, WI_DYNAMODB_TABLE_MIGRATION_KEY, true);
+    wi_dynamodb_build_get(&request, &store->own_states, WI_DYNAMODB_TABLE_MIGRATION_KEY, true);
     wi_dynamodb_perform(&store->dynamodb, &request, 1);
     error = request.error;
     if (error == WEIR_OK) {
         wi_dynamodb_table_migration_read(request.item, ret, size);
     } else {
-        error = fail(&request, error, store->states.name, detail);
+        error = fail(&request, error, store->own_states.name, detail);
     }
     wi_dynamodb_request_free(&request);
     return error;
@@ -248,20 +270,18 @@ find_layout(struct wi_dynamodb_store *store, struct weir_detail *detail)
     char migration[64] = "";
     enum weir_error error = WEIR_OK;
 
-    use_three_tables(store);
-    error = describe(store, &store->states, &found, detail);
+    error = describe(store, &store->own_states, &found, detail);
     if (error == WEIR_OK) {
         error = read_table_migration(store, migration, sizeof migration, detail);
     } else if (error == WEIR_ENOTFOUND) {
-        use_one_table(store);
+        atomic_store(&store->is_single, true);
         return WEIR_OK;
     }
     if (error != WEIR_OK) {
         return error;
     }
-    if (strcmp(migration, MIGRATED) == 0) {
-        use_one_table(store);
-    } else if (strcmp(migration, MIGRATING) == 0) {
+    atomic_store(&store->is_single, strcmp(migration, MIGRATED) == 0);
+    if (strcmp(migration, MIGRATING) == 0) {
         return wi_detail(
             detail,
             WEIR_EUNSUPPORTED,
@@ -283,8 +303,8 @@ create_state(struct wi_dynamodb_store *store)
 
     wi_dynamodb_request_init(&request, store->env);
     wi_dynamodb_write_init(&write, store->env, true);
-    wi_dynamodb_state_create(&write, store->states.key, "weir", wi_dynamodb_wall_ms(store));
-    wi_dynamodb_build_put(&request, &store->states, &write);
+    wi_dynamodb_state_create(&write, wi_dynamodb_states(store)->key, "weir", wi_dynamodb_wall_ms(store));
+    wi_dynamodb_build_put(&request, wi_dynamodb_states(store), &write);
     wi_dynamodb_perform(&store->dynamodb, &request, 1);
     error = request.error == WEIR_ECONFLICT ? WEIR_OK : request.error;
     wi_dynamodb_write_free(&write);
@@ -321,8 +341,9 @@ look_at_leases(struct wi_dynamodb_store *store, bool *ret_any, bool *ret_streams
     return error;
 }
 
+/* What the table says about its rules; `ret_is_new`: nothing yet, and it has no leases. */
 static enum weir_error
-check_mode(struct wi_dynamodb_store *store, struct weir_detail *detail)
+check_mode(struct wi_dynamodb_store *store, bool *ret_is_new, struct weir_detail *detail)
 {
     struct wi_dynamodb_state state;
     bool any = false;
@@ -348,40 +369,64 @@ check_mode(struct wi_dynamodb_store *store, struct weir_detail *detail)
             "of its own",
             store->lease_name);
     }
-    if (state.mode == WI_DYNAMODB_MODE_2X || (state.mode == WI_DYNAMODB_MODE_NONE && any)) {
-        return wi_detail(
-            detail,
-            WEIR_EUNSUPPORTED,
-            "application %s follows the rules of Java KCL 2.x (%s), whose workers take leases from "
-            "each other: migrate it to 3.x first",
-            store->lease_name,
-            state.client_version[0] != '\0' ? state.client_version : "no row Migration3.0");
-    }
-    if (state.mode == WI_DYNAMODB_MODE_NONE) {
-        error = create_state(store);
-    }
-    store->mode = WI_DYNAMODB_MODE_3X;
+    *ret_is_new = state.mode == WI_DYNAMODB_MODE_NONE && !any;
+    pthread_mutex_lock(&store->mutex);
+    wi_dynamodb_note_mode(store, *ret_is_new ? WI_DYNAMODB_MODE_3X : state.mode, any);
+    pthread_mutex_unlock(&store->mutex);
+    return WEIR_OK;
+}
+
+/* A new application begins under 3.x's rules. */
+static enum weir_error
+begin_application(struct wi_dynamodb_store *store, struct weir_detail *detail)
+{
+    enum weir_error error = create_state(store);
+
     return error == WEIR_OK ? WEIR_OK
                             : wi_detail(
                                   detail,
                                   error,
                                   "DynamoDB table %s cannot be written: %s",
-                                  store->states.name,
+                                  wi_dynamodb_states(store)->name,
                                   weir_error_text(error));
 }
 
 enum weir_error
 wi_dynamodb_open_tables(struct wi_dynamodb_store *store, bool create, struct weir_detail *detail)
 {
+    struct wi_dynamodb_description found = {.is_active = false};
     enum weir_error error = WEIR_OK;
+    bool is_new = false;
 
-    store->leases = (struct wi_dynamodb_table){store->lease_name, WI_DYNAMODB_LEASE_KEY};
-    error = open_lease_table(store, create, detail);
+    name_tables(store);
+    error = open_lease_table(store, create, &found, detail);
     if (error == WEIR_OK) {
         error = find_layout(store, detail);
     }
     if (error == WEIR_OK) {
-        error = check_mode(store, detail);
+        error = check_mode(store, &is_new, detail);
+    }
+    if (error == WEIR_OK && wi_dynamodb_mode(store) == WI_DYNAMODB_MODE_3X) {
+        error = open_index(store, create, &found, detail);
+    }
+    if (error == WEIR_OK && is_new) {
+        error = begin_application(store, detail);
     }
     return error;
+}
+
+enum weir_error
+wi_dynamodb_look_at_layout(struct wi_dynamodb_store *store)
+{
+    bool may_change = false;
+
+    pthread_mutex_lock(&store->mutex);
+    may_change = store->mode == WI_DYNAMODB_MODE_2X && atomic_load(&store->is_single) &&
+                 !wi_mono_before(
+                     wi_dynamodb_now(store), wi_mono_add_ms(store->layout_looked, LAYOUT_LOOK_MS));
+    if (may_change) {
+        store->layout_looked = wi_dynamodb_now(store);
+    }
+    pthread_mutex_unlock(&store->mutex);
+    return may_change ? find_layout(store, NULL) : WEIR_OK;
 }

@@ -61,7 +61,7 @@ write_state(struct wi_dynamodb_store *store, const struct wi_application *applic
 
     wi_dynamodb_write_init(&write, store->env, false);
     wi_dynamodb_state_agree(&write, application);
-    error = wi_dynamodb_update_row(store, &store->states, WI_DYNAMODB_STATE_KEY, &write);
+    error = wi_dynamodb_update_row(store, wi_dynamodb_states(store), WI_DYNAMODB_STATE_KEY, &write);
     wi_dynamodb_write_free(&write);
     return error;
 }
@@ -109,8 +109,8 @@ wi_dynamodb_open_application(
     wi_lease_table_free(store->env, &table);
     agreed = state.application;
     error = wi_application_join(&agreed, wish, &facts, &changed);
-    if (error == WEIR_OK && changed) {
-        error = write_state(store, &agreed);
+    if (error == WEIR_OK && changed && state.mode != WI_DYNAMODB_MODE_NONE) {
+        error = write_state(store, &agreed); /* workers of 2.x must not find such a row */
     }
     if (error == WEIR_OK) {
         adopt(store, &agreed);
@@ -127,20 +127,29 @@ wi_dynamodb_put_worker(void *context, const struct wi_worker *worker)
     struct wi_dynamodb_store *store = context;
     struct wi_dynamodb_write write;
     struct weir_mono sent = wi_dynamodb_now(store);
+    bool has_row = wi_dynamodb_mode(store) != WI_DYNAMODB_MODE_2X;
     enum weir_error error = WEIR_OK;
 
     if (!wi_lease_text_is_valid(worker->owner, sizeof worker->owner)) {
         return WEIR_EINVAL;
     }
-    wi_dynamodb_write_init(&write, store->env, false);
-    wi_dynamodb_worker_report(
-        &write, worker, store->host, wi_dynamodb_wall_ms(store) / MS_PER_S, true);
-    error = wi_dynamodb_update_row(store, &store->workers, worker->owner, &write);
-    wi_dynamodb_write_free(&write);
+    if (has_row) {
+        wi_dynamodb_write_init(&write, store->env, false);
+        wi_dynamodb_worker_report(
+            &write, worker, store->host, wi_dynamodb_wall_ms(store) / MS_PER_S, true);
+        error = wi_dynamodb_update_row(store, wi_dynamodb_workers(store), worker->owner, &write);
+        wi_dynamodb_write_free(&write);
+    }
+    if (error == WEIR_ENOTFOUND && wi_dynamodb_mode(store) != WI_DYNAMODB_MODE_3X) {
+        has_row = false; /* Java KCL 3.x has not made the table for it yet */
+        error = WEIR_OK;
+    }
     if (error != WEIR_OK) {
         return error;
     }
     pthread_mutex_lock(&store->mutex);
+    store->has_row = has_row;
+    store->has_left = false;
     store->self = *worker;
     memcpy(store->owner, worker->owner, sizeof store->owner);
     store->reported = sent;
@@ -197,7 +206,7 @@ delete_worker(struct wi_dynamodb_store *store, const struct wi_dynamodb_worker *
     if (!is_self) {
         wi_dynamodb_worker_require_silent(&write, worker);
     }
-    wi_dynamodb_build_delete(&request, &store->workers, worker->worker.owner, &write);
+    wi_dynamodb_build_delete(&request, wi_dynamodb_workers(store), worker->worker.owner, &write);
     wi_dynamodb_perform(&store->dynamodb, &request, 1);
     error = request.error;
     wi_dynamodb_write_free(&write);
@@ -205,16 +214,36 @@ delete_worker(struct wi_dynamodb_store *store, const struct wi_dynamodb_worker *
     return error;
 }
 
+/* True: this worker has no row, and will write none. What it owned by the last listing was let go;
+ * a lease that says otherwise expires, as that of a dead worker. */
+static bool
+leave_without_row(struct wi_dynamodb_store *store, const char *owner)
+{
+    bool has_left = false;
+
+    pthread_mutex_lock(&store->mutex);
+    if (strcmp(store->owner, owner) == 0) {
+        store->has_left = true;
+        has_left = !store->has_row;
+    }
+    pthread_mutex_unlock(&store->mutex);
+    return has_left;
+}
+
 enum weir_error
 wi_dynamodb_remove_worker(void *context, const char *owner)
 {
     struct wi_dynamodb_store *store = context;
     struct wi_dynamodb_worker worker;
-    enum weir_error error = wi_dynamodb_get_worker(store, owner, &worker);
+    enum weir_error error = WEIR_OK;
     bool owns = false;
 
-    if (error == WEIR_OK) {
-        error = owns_a_lease(store, owner, &owns);
+    if (leave_without_row(store, owner)) {
+        return WEIR_OK;
+    }
+    error = wi_dynamodb_get_worker(store, owner, &worker);
+    if (error == WEIR_OK && wi_dynamodb_mode(store) == WI_DYNAMODB_MODE_3X) {
+        error = owns_a_lease(store, owner, &owns); /* by the index, which 2.x does not have */
     }
     if (error == WEIR_OK && owns) {
         error = WEIR_ECONFLICT;
@@ -249,7 +278,7 @@ wi_dynamodb_request_drain(void *context, const char *worker_name)
         }
         wi_dynamodb_write_init(&write, store->env, false);
         wi_dynamodb_worker_request_drain(&write);
-        error = wi_dynamodb_update_row(store, &store->workers, worker->owner, &write);
+        error = wi_dynamodb_update_row(store, wi_dynamodb_workers(store), worker->owner, &write);
         wi_dynamodb_write_free(&write);
         /* A worker of Java KCL, or one that has just left. */
         found = error == WEIR_OK ? WEIR_OK : found;
@@ -281,7 +310,7 @@ begin_reset(
     }
     wi_dynamodb_write_init(&write, store->env, false);
     wi_dynamodb_state_lift_floor(&write, highest);
-    error = wi_dynamodb_update_row(store, &store->states, WI_DYNAMODB_STATE_KEY, &write);
+    error = wi_dynamodb_update_row(store, wi_dynamodb_states(store), WI_DYNAMODB_STATE_KEY, &write);
     wi_dynamodb_write_free(&write);
     if (error == WEIR_OK || error == WEIR_ECONFLICT) {
         application.initial_position = *position;
@@ -314,10 +343,10 @@ delete_rows(struct wi_dynamodb_store *store, const struct wi_lease_table *table)
         error = delete_row(store, &store->leases, table->leases[i].lease_key);
     }
     for (size_t i = 0; i < table->worker_count && error == WEIR_OK; i++) {
-        error = delete_row(store, &store->workers, table->workers[i].owner);
+        error = delete_row(store, wi_dynamodb_workers(store), table->workers[i].owner);
     }
     if (error == WEIR_OK && table->leader.owner[0] != '\0') {
-        error = delete_row(store, &store->states, WI_DYNAMODB_LEADER_KEY);
+        error = delete_row(store, wi_dynamodb_states(store), WI_DYNAMODB_LEADER_KEY);
     }
     return error;
 }
@@ -332,6 +361,9 @@ wi_dynamodb_reset(void *context, const struct weir_position *position)
 
     if (position->type < WEIR_TRIM_HORIZON || position->type >= WEIR_SHARD_END) {
         return WEIR_EINVAL;
+    }
+    if (wi_dynamodb_mode(store) != WI_DYNAMODB_MODE_3X) {
+        return WEIR_EUNSUPPORTED; /* workers of 2.x do not say that they live */
     }
     error = wi_dynamodb_get_state(store, &state);
     if (error == WEIR_OK && !state.has_application) {

@@ -1,5 +1,5 @@
-/* Drives the coordinator engine: hands it pictures of the table, carries out its actions as jobs.
- */
+/* Drives the coordinator engine, or the one that takes leases by 2.x's rules: hands it pictures of
+ * the table, carries out its actions as jobs. */
 #include <string.h>
 
 #include <weir/env.h>
@@ -7,6 +7,7 @@
 
 #include "coordinator/coordinator_runtime.h"
 #include "coordinator/coordinator_step.h"
+#include "coordinator/lease_taker.h"
 #include "core/log.h"
 #include "core/log_limit.h"
 #include "core/metrics.h"
@@ -25,8 +26,8 @@ place_of(struct weir_worker *worker)
                                          .owner = worker->owner};
 }
 
-enum weir_error
-wi_worker_coordinator_start(struct weir_worker *worker)
+static enum weir_error
+new_coordinator(struct weir_worker *worker, struct wi_coordinator **ret)
 {
     const struct wi_coordinator_settings settings = {
         .owner = worker->owner,
@@ -35,13 +36,51 @@ wi_worker_coordinator_start(struct weir_worker *worker)
         .shard_sync_interval_ms = worker->options.shard_sync_interval_ms,
         .balance_by_load = false};
 
-    wi_coordinator_free(worker->coordinator);
-    worker->coordinator = NULL;
+    return wi_coordinator_new(worker->env, &settings, ret);
+}
+
+static enum weir_error
+new_taker(struct weir_worker *worker, struct wi_taker **ret)
+{
+    const struct wi_taker_settings settings = {
+        .owner = worker->owner,
+        .lease_duration_ms = worker->application.lease_duration_ms,
+        .handoff_timeout_ms = worker->options.handoff_timeout_ms,
+        .shard_sync_interval_ms = worker->options.shard_sync_interval_ms,
+        .leases_max = (uint32_t)worker->options.leases_max,
+        .seed = worker->env->rng.next(worker->env->rng.context)};
+
+    return wi_taker_new(worker->env, &settings, ret);
+}
+
+/* The engine, whichever it is, begins by looking at the table. */
+static void
+begin(struct weir_worker *worker)
+{
+    worker->coordinator_until = WI_MONO_NEVER;
     worker->coordinator_wants_table = true;
+    worker->coordinator_wants_since = wi_worker_now(worker);
     worker->table_wanted = true;
     worker->full_table_wanted = true;
     worker->leave_told = false;
-    return wi_coordinator_new(worker->env, &settings, &worker->coordinator);
+}
+
+static void
+free_engine(struct weir_worker *worker)
+{
+    wi_coordinator_free(worker->coordinator);
+    wi_taker_free(worker->taker);
+    worker->coordinator = NULL;
+    worker->taker = NULL;
+}
+
+enum weir_error
+wi_worker_coordinator_start(struct weir_worker *worker)
+{
+    free_engine(worker);
+    begin(worker);
+    worker->coordinator_wants_since = (struct weir_mono){0};
+    return new_coordinator(worker, &worker->coordinator);
 }
 
 void
@@ -51,23 +90,70 @@ wi_worker_coordinator_free(struct weir_worker *worker)
 
     /* Of an action that has ended, but that nobody will collect any more. */
     wi_coordinator_outcome_free(&place, &worker->coordinator_job.outcome);
-    wi_coordinator_free(worker->coordinator);
-    worker->coordinator = NULL;
+    free_engine(worker);
+}
+
+static bool
+has_engine(const struct weir_worker *worker)
+{
+    return worker->coordinator != NULL || worker->taker != NULL;
 }
 
 static bool
 is_leading(const struct weir_worker *worker)
 {
+    if (worker->taker != NULL) {
+        return wi_taker_leads(worker->taker);
+    }
     return worker->coordinator != NULL &&
            wi_coordinator_state(worker->coordinator) == WI_COORDINATOR_LEADING;
+}
+
+/* ADR 11: a leader assigns, or everyone takes; the table says which, and may say something else at
+ * any time. The leases go on as they are: who holds one holds it under either. True: the engine is
+ * another one now. */
+static bool
+follow_rules(struct weir_worker *worker)
+{
+    bool takes = worker->table.leader.everyone_takes;
+    struct wi_coordinator *coordinator = NULL;
+    struct wi_taker *taker = NULL;
+    enum weir_error error = WEIR_OK;
+
+    if (takes == (worker->taker != NULL)) {
+        return false;
+    }
+    error = takes ? new_taker(worker, &taker) : new_coordinator(worker, &coordinator);
+    if (error != WEIR_OK) {
+        wi_log(
+            worker->env,
+            WEIR_LOG_ERROR,
+            "coordinator",
+            "no memory to follow the application's rules; the next read of the table tries again");
+        return false;
+    }
+    free_engine(worker);
+    worker->coordinator = coordinator;
+    worker->taker = taker;
+    begin(worker);
+    wi_log(
+        worker->env,
+        WEIR_LOG_INFO,
+        "coordinator",
+        takes ? "%s takes leases for itself: workers of Java KCL 2.x may be here"
+              : "%s is given leases by a leader",
+        worker->worker_id);
+    return true;
 }
 
 static void
 note_leadership(struct weir_worker *worker)
 {
     bool leads = is_leading(worker);
+    struct weir_mono last = worker->taker != NULL ? wi_taker_last_pass(worker->taker)
+                                                  : wi_coordinator_last_pass(worker->coordinator);
 
-    atomic_store(&worker->last_pass_ns, wi_coordinator_last_pass(worker->coordinator).ns);
+    atomic_store(&worker->last_pass_ns, last.ns);
     if (leads != worker->was_leader) {
         wi_log(
             worker->env,
@@ -87,7 +173,9 @@ note_leadership(struct weir_worker *worker)
 static void
 step(struct weir_worker *worker, const struct wi_coordinator_event *event)
 {
-    struct wi_coordinator_action action = wi_coordinator_step(worker->coordinator, event);
+    struct wi_coordinator_action action = worker->taker != NULL
+                                              ? wi_taker_step(worker->taker, event)
+                                              : wi_coordinator_step(worker->coordinator, event);
 
     note_leadership(worker);
     handle_action(worker, action);
@@ -142,7 +230,8 @@ handle_action(struct weir_worker *worker, struct wi_coordinator_action action)
         worker->coordinator_wants_table = true;
         worker->coordinator_wants_since = wi_worker_now(worker);
         worker->table_wanted = true;
-        worker->full_table_wanted |= is_leading(worker) || worker->phase == WI_WORKER_DRAINING;
+        worker->full_table_wanted |= is_leading(worker) || worker->taker != NULL ||
+                                     worker->phase == WI_WORKER_DRAINING;
         return;
     case WI_COORDINATOR_LIST_SHARDS:
     case WI_COORDINATOR_TAKE_LEADER:
@@ -165,7 +254,7 @@ handle_action(struct weir_worker *worker, struct wi_coordinator_action action)
 static bool
 is_free(const struct weir_worker *worker)
 {
-    return worker->coordinator != NULL && !worker->coordinator_job.job.busy;
+    return has_engine(worker) && !worker->coordinator_job.job.busy;
 }
 
 /* A picture of the table is there, read from `started` on. While an action is in flight the engine
@@ -176,8 +265,9 @@ wi_worker_coordinator_table(struct weir_worker *worker, struct weir_mono started
     struct wi_coordinator_event event = {
         .type = WI_COORDINATOR_TABLE, .now = wi_worker_now(worker), .table = &worker->table};
 
-    if (!is_free(worker) || (worker->coordinator_wants_table &&
-                             wi_mono_before(started, worker->coordinator_wants_since))) {
+    if (!is_free(worker) || follow_rules(worker) ||
+        (worker->coordinator_wants_table &&
+         wi_mono_before(started, worker->coordinator_wants_since))) {
         return;
     }
     worker->coordinator_wants_table = false;
@@ -217,6 +307,9 @@ wi_worker_coordinator_tick(struct weir_worker *worker)
 bool
 wi_worker_coordinator_has_left(const struct weir_worker *worker)
 {
+    if (worker->taker != NULL) {
+        return wi_taker_has_left(worker->taker);
+    }
     return worker->coordinator == NULL ||
            wi_coordinator_state(worker->coordinator) == WI_COORDINATOR_STOPPED;
 }

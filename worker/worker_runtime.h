@@ -22,6 +22,7 @@
 #include <weir/worker.h>
 
 #include "coordinator/coordinator_runtime.h"
+#include "coordinator/lease_taker.h"
 #include "lease/lease_store.h"
 #include "worker/io_pool.h"
 #include "worker/lease_renewer.h"
@@ -182,7 +183,8 @@ struct weir_worker {
     struct weir_mono table_started;
     struct weir_mono table_not_before; /* reads never take more than a fifth of a core */
 
-    struct wi_coordinator *coordinator;
+    struct wi_coordinator *coordinator; /* NULL while there is a taker */
+    struct wi_taker *taker;             /* where nobody leads: lease.h, everyone_takes */
     struct weir_mono coordinator_until;
     bool coordinator_wants_table;
     struct weir_mono coordinator_wants_since;
