@@ -207,7 +207,7 @@ class Worker:
 class JavaWorker(Worker):
     kind = "java"
 
-    def __init__(self, site, name, ledger=True, **options):
+    def __init__(self, site, name, ledger=True, version="java-kcl", **options):
         super().__init__(site, name)
         options = {
             "stream": site.stream,
@@ -222,7 +222,7 @@ class JavaWorker(Worker):
         self.events = site.folder / f"{name}.events"
         with open(self.events, "a") as out, open(site.folder / f"{name}.log", "a") as log:
             self.process = subprocess.Popen(
-                [*BOUND, PEERS, "exec", "java-kcl", *words], stdout=out, stderr=log
+                [*BOUND, PEERS, "exec", version, *words], stdout=out, stderr=log
             )
 
 

@@ -5,9 +5,9 @@
 #   peers.sh start NAME [--port P] [--for PID] [--log FILE] [-- ARGUMENT...]
 #                                        print `ENDPOINT=http://127.0.0.1:P PID=N` once it answers
 #   peers.sh stop PID...                 end servers that `start` named
-#   peers.sh exec java-kcl ARGUMENT...   become a Java KCL worker (this process)
+#   peers.sh exec java-kcl ARGUMENT...   become a Java KCL worker (this process); java-kcl2: of 2.x
 #
-# NAME: dynamodb, kinesis-mock, kinesalite, canned, ddb-proxy, for fetch also java-kcl.
+# NAME: dynamodb, kinesis-mock, kinesalite, canned, ddb-proxy, for fetch also java-kcl, java-kcl2.
 # A server ends with the process --for, by default the one that called `start`.
 # Exit status 77: it cannot be fetched here; one line says why.
 set -euo pipefail
@@ -42,7 +42,7 @@ version() {
 # place NAME: where it lies in the cache. Our own Java class is part of what java-kcl is.
 place() {
     local suffix=
-    if [ "$1" = java-kcl ]; then
+    if [[ $1 == java-kcl* ]]; then
         suffix=-$(cat "$here"/java-kcl/pom.xml "$here"/java-kcl/src/main/*/weir/peers/*.java \
             "$here"/java-kcl/src/main/resources/* | sha256sum | cut -c 1-12)
     fi
@@ -94,12 +94,12 @@ fetch_dynamodb() {
 }
 
 fetch_java_kcl() {
+    local kcl=-Dkcl.version=$(version "$1" 4)
     require_tools java javac mvn
-    copy_jars java-kcl "$here/java-kcl" "$1" "-Dkcl.version=$(version java-kcl 4)" \
-        "-Dbuild.folder=$1/build"
+    copy_jars "$1" "$here/java-kcl" "$2" "$kcl" "-Dbuild.folder=$2/build"
     timeout "$fetch_seconds_max" mvn -B -q -f "$here/java-kcl/pom.xml" \
-        "-Dkcl.version=$(version java-kcl 4)" "-Dbuild.folder=$1/build" compile >&2 ||
-        fail "java-kcl does not compile"
+        "$kcl" "-Dbuild.folder=$2/build" compile >&2 ||
+        fail "$1 does not compile"
 }
 
 fetch_npm() {
@@ -125,7 +125,7 @@ fetch() {
         rm -rf "$part" "$target"
         mkdir "$part"
         case $name in
-        java-kcl) fetch_java_kcl "$part" ;;
+        java-kcl*) fetch_java_kcl "$name" "$part" ;;
         dynamodb) fetch_dynamodb "$part" ;;
         *) fetch_npm "$name" "$part" ;;
         esac
@@ -270,12 +270,13 @@ stop() {
     done
 }
 
-# exec_java_kcl ARGUMENT...: JAVA_KCL_OPTIONS are those of the JVM; with JAVA_KCL_CBOR=true it asks
+# exec_java_kcl NAME ARGUMENT...: JAVA_KCL_OPTIONS are those of the JVM; with JAVA_KCL_CBOR=true it asks
 # Kinesis in CBOR, which kinesalite answers badly.
 exec_java_kcl() {
     local at
-    fetch java-kcl
-    at=$(place java-kcl)
+    fetch "$1"
+    at=$(place "$1")
+    shift
     # shellcheck disable=SC2086
     exec java ${JAVA_KCL_OPTIONS:--Xmx256m -XX:+UseSerialGC} "-Daws.cborEnabled=${JAVA_KCL_CBOR:-false}" \
         -cp "$at/build/classes:$at/lib/*" weir.peers.KclWorker "$@"
@@ -287,7 +288,7 @@ case $command in
 fetch) for name in "$@"; do fetch "$name"; done ;;
 start) [ $# -gt 0 ] || fail "start what?" && start "$@" ;;
 stop) stop "$@" ;;
-exec) [ "${1-}" = java-kcl ] || fail "exec what?" && exec_java_kcl "${@:2}" ;;
+exec) [[ ${1-} == java-kcl* ]] || fail "exec what?" && exec_java_kcl "$@" ;;
 serve) serve "$@" ;;
 supervise) supervise "$@" ;;
 *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0" && exit 2 ;;

@@ -42,15 +42,6 @@ refused 'no lease table' "$(url other)"
 table no-index leaseKey
 refused 'no index' "$(place_of no-index)"
 
-# Java KCL 2.x: leases, and no word about rules.
-table kcl2 leaseKey
-put kcl2 "{\"leaseKey\":{\"S\":\"shardId-0\"},$lease}"
-refused '2.x' "$(url kcl2)"
-# On its way from 2.x.
-table upgrade leaseKey
-put upgrade '{"leaseKey":{"S":"Migration3.0"},"entityType":{"S":"CLIENT_VERSION_MIGRATION"},
-    "cv":{"S":"CLIENT_VERSION_UPGRADE_FROM_2X"},"mb":{"S":"w"},"mts":{"N":"1"}}'
-refused 'UPGRADE_FROM_2X' "$(url upgrade)"
 # Several streams.
 table streams leaseKey
 put streams "{\"leaseKey\":{\"S\":\"1:s:1:shardId-0\"},\"streamName\":{\"S\":\"1:s:1\"},

@@ -1,6 +1,7 @@
 package weir.peers;
 
 import java.io.IOException;
+import java.lang.reflect.Method;
 import java.net.URI;
 import java.util.HashMap;
 import java.util.Map;
@@ -50,6 +51,7 @@ public final class KclWorker {
         Map.entry("reporter-ms", ""), // of worker metrics, which say who is alive
         Map.entry("leader-lease-ms", ""),
         Map.entry("leader-heartbeat-ms", ""),
+        Map.entry("client-version", ""), // under which rules it begins
         Map.entry("handoff-ms", ""), // a graceful hand-off may take so long
         Map.entry("parent-poll-ms", ""),
         Map.entry("shard-sync-ms", "")));
@@ -67,6 +69,34 @@ public final class KclWorker {
         }
     }
 
+    /** What KCL 2.x does not have, by name, so that this compiles with it too. */
+    private static void setNew(Map<String, String> options, String name, Object config, String part, String setter) {
+        if (options.get(name).isEmpty()) {
+            return;
+        }
+        try {
+            Object at = part.isEmpty() ? config : config.getClass().getMethod(part).invoke(config);
+            at.getClass().getMethod(setter, long.class).invoke(at, Long.parseLong(options.get(name)));
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalArgumentException("--" + name + " is not known to this version of KCL", e);
+        }
+    }
+
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    private static void setClientVersion(Map<String, String> options, Object coordinator) {
+        if (options.get("client-version").isEmpty()) {
+            return;
+        }
+        try {
+            Method getter = coordinator.getClass().getMethod("clientVersionConfig");
+            Class type = getter.getReturnType();
+            coordinator.getClass().getMethod("clientVersionConfig", type)
+                .invoke(coordinator, Enum.valueOf(type, options.get("client-version")));
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalArgumentException("--client-version is not known to this version of KCL", e);
+        }
+    }
+
     static Map<String, String> parse(String[] words) {
         Map<String, String> options = new HashMap<>(DEFAULTS);
         for (int i = 0; i < words.length; i += 2) {
@@ -81,14 +111,13 @@ public final class KclWorker {
     }
 
     private static void configureLeases(LeaseManagementConfig leases, Map<String, String> options) {
-        var balance = leases.workerUtilizationAwareAssignmentConfig();
-        var handoff = leases.gracefulLeaseHandoffConfig();
         setLong(options, "failover-ms", leases::failoverTimeMillis);
         setLong(options, "shard-sync-ms", leases::shardSyncIntervalMillis);
-        setLong(options, "reporter-ms", balance::workerMetricsReporterFreqInMillis);
-        setLong(options, "handoff-ms", handoff::gracefulLeaseHandoffTimeoutMillis);
-        setLong(options, "leader-lease-ms", leases::dynamoDbLockBasedLeaderLeaseDurationInMillis);
-        setLong(options, "leader-heartbeat-ms", leases::dynamoDbLockBasedLeaderHeartbeatPeriodInMillis);
+        setNew(options, "reporter-ms", leases, "workerUtilizationAwareAssignmentConfig",
+            "workerMetricsReporterFreqInMillis");
+        setNew(options, "handoff-ms", leases, "gracefulLeaseHandoffConfig", "gracefulLeaseHandoffTimeoutMillis");
+        setNew(options, "leader-lease-ms", leases, "", "dynamoDbLockBasedLeaderLeaseDurationInMillis");
+        setNew(options, "leader-heartbeat-ms", leases, "", "dynamoDbLockBasedLeaderHeartbeatPeriodInMillis");
     }
 
     private static Scheduler scheduler(Map<String, String> options, Ledger ledger, CountDownLatch stop) {
@@ -121,6 +150,7 @@ public final class KclWorker {
         configureLeases(leases, options);
         var coordinator = configs.coordinatorConfig();
         setLong(options, "parent-poll-ms", coordinator::parentShardPollIntervalMillis);
+        setClientVersion(options, coordinator);
         var metrics = configs.metricsConfig();
         metrics.metricsFactory(new NullMetricsFactory());
         return new Scheduler(configs.checkpointConfig(), coordinator, leases, configs.lifecycleConfig(), metrics,

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Java KCL under the rules of 2.x and weir on one stream and one table: everyone takes leases.
+
+    two_x.py --weir PROGRAM --peer java-kcl2|java-kcl [--folder DIR]
+
+java-kcl2 is Java KCL 2.x itself: no row but leases may come into its table. java-kcl is 3.x with
+CLIENT_VERSION_CONFIG_COMPATIBLE_WITH_2X, which says by the row Migration3.0 that it is on its way:
+then weir has a row among those of the workers. Java works alone; weir joins and takes its share;
+a second worker of either kind comes and goes; each kind is killed once. Every acknowledged record
+is processed, and leases stay where they are once they are even. Exit status 77: a server cannot be
+had.
+"""
+
+import argparse
+import pathlib
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "peers"))
+import fleet  # noqa: E402
+
+STREAM = "twox"
+SHARDS = 4
+FAILOVER_MS = 3000
+# Two spans of the taker.
+PASS_S = 2 * (FAILOVER_MS + 25) / 1000
+LIMIT_S = 120
+RECORDS_PER_S = 12
+RECORDS_MAX = 100000
+# What Java KCL logs when it cannot make sense of a row.
+COMPLAINTS = (
+    "Failed to deserialize",
+    "Unable to deserialize",
+    "Invalid lease",
+    "NullPointerException",
+)
+
+
+class Fleet:
+    def __init__(self, site, given):
+        self.site, self.given, self.started = site, given, []
+
+    def start(self, kind, name):
+        if kind == "weir":
+            worker = fleet.WeirWorker(
+                self.site,
+                name,
+                self.given.weir,
+                lease_duration=f"{FAILOVER_MS}ms",
+                **{"from": "TRIM_HORIZON"},
+            )
+        else:
+            new = {"reporter_ms": 3000, "client_version": "CLIENT_VERSION_CONFIG_COMPATIBLE_WITH_2X"}
+            worker = fleet.JavaWorker(
+                self.site,
+                name,
+                version=self.given.peer,
+                failover_ms=FAILOVER_MS,
+                parent_poll_ms=1000,
+                shard_sync_ms=0,
+                idle_ms=500,
+                **(new if self.given.peer == "java-kcl" else {}),
+            )
+        self.started.append(worker)
+        return worker
+
+    def held(self, worker):
+        leases = self.site.leases().values()
+        return sum(1 for row in leases if row.get("leaseOwner") == worker.name)
+
+    def others(self):
+        return sorted(k for k in self.site.rows() if not k.startswith("shardId-"))
+
+    def share(self, counts):
+        """Until each of these workers has so many leases; then they stay where they are."""
+        what = ", ".join(f"{w.name} {n}" for w, n in counts.items())
+        self.wait(what, lambda: all(self.held(w) == n for w, n in counts.items()))
+
+    def wait(self, what, condition):
+        took = fleet.wait_until(condition, LIMIT_S, 0.2)
+        assert took is not None, f"{what}: not within {LIMIT_S} s; {self.site.owners()}"
+        print(f"{time.strftime('%H:%M:%S')} {what}: {took:.1f} s", flush=True)
+
+    def stays(self):
+        before = self.site.owners()
+        for _ in range(3):
+            time.sleep(PASS_S)
+            assert self.site.owners() == before, f"{before} became {self.site.owners()}"
+
+    def lost(self):
+        wanted = {put.index for put in fleet.read_put(self.site.folder / "put")}
+        return wanted - {e.index for worker in self.started for e in worker.entries()}
+
+
+def run(site, given):
+    us = Fleet(site, given)
+    java = us.start("java", "java-1")
+    us.share({java: SHARDS})
+    before = us.others()
+    weir = us.start("weir", "weir-1")
+    us.share({java: SHARDS // 2, weir: SHARDS // 2})
+    us.stays()
+    us.wait("both process", lambda: java.entries() and weir.entries())
+    if given.peer == "java-kcl2":
+        assert us.others() == [], f"rows of other kinds: {us.others()}"
+    else:
+        us.wait("weir has a row, as Java has", lambda: len(us.others()) == len(before) + 1)
+    java.kill()
+    us.share({weir: SHARDS})
+    java = us.start("java", "java-2")
+    us.share({java: SHARDS // 2, weir: SHARDS // 2})
+    us.stays()
+    weir.kill()
+    us.share({java: SHARDS})
+    weir = us.start("weir", "weir-2")
+    us.share({java: SHARDS // 2, weir: SHARDS // 2})
+    assert weir.terminate(), "weir did not leave"
+    us.share({java: SHARDS})
+    return us
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--weir", default="weir")
+    parser.add_argument("--peer", choices=("java-kcl", "java-kcl2"), required=True)
+    parser.add_argument("--folder")
+    given = parser.parse_args()
+    fleet.fetch("dynamodb", "kinesis-mock", given.peer)
+    with tempfile.TemporaryDirectory() as temporary:
+        kinesis, _ = fleet.start_server("kinesis-mock")
+        dynamodb, _ = fleet.start_server("dynamodb")
+        site = fleet.Site(given.folder or temporary, kinesis, dynamodb, STREAM, STREAM)
+        site.create_stream(SHARDS)
+        producer = site.put("put", records=RECORDS_MAX, rate=RECORDS_PER_S)
+        us = run(site, given)
+        producer.terminate()
+        producer.wait()
+        us.wait("everything is processed", lambda: not us.lost())
+        for worker in us.started:
+            log = (site.folder / f"{worker.name}.log").read_text()
+            found = [words for words in COMPLAINTS if words in log]
+            assert worker.kind != "java" or not found, f"{worker.name} complains: {found}"
+            if worker.is_running():
+                worker.terminate()
+    print("OK")
+    return 0
+
+
+if __name__ == "__main__":
+    fleet.run_as_test(main)
