@@ -38,7 +38,7 @@ struct wi_take_plan {
     struct wi_assignment *takes; /* `to` is the input's owner */
     size_t count;
     char (*keys)[WEIR_LEASE_KEY_SIZE]; /* theirs: the table may go */
-    bool steals;       /* they belong to a live worker */
+    bool steals;                       /* they belong to a live worker */
     size_t spill_over; /* T5: leases of a fair share that leases_max keeps this worker from */
 };
 

@@ -7,6 +7,7 @@
 
 #include <weir/env.h>
 #include <weir/error.h>
+#include <weir/types.h>
 
 #include "coordinator/coordinator_facts.h"
 #include "coordinator/coordinator_plan.h"
@@ -349,12 +350,13 @@ stop(struct wi_taker *t)
 static enum weir_error
 plan_takes(struct wi_taker *t)
 {
-    const struct wi_take_input input = {.table = t->table,
-                                        .seen = t->seen,
-                                        .now = t->now,
-                                        .owner = t->settings.owner,
-                                        .lease_duration_ms = t->settings.lease_duration_ms,
-                                        .leases_max = t->settings.leases_max};
+    const struct wi_take_input input = {
+        .table = t->table,
+        .seen = t->seen,
+        .now = t->now,
+        .owner = t->settings.owner,
+        .lease_duration_ms = t->settings.lease_duration_ms,
+        .leases_max = t->settings.leases_max};
 
     return wi_take_plan_make(t->env, &input, &t->random, &t->plan);
 }
@@ -382,11 +384,10 @@ next_removal(struct wi_taker *t)
     }
     return start(
         t,
-        (struct wi_coordinator_action){
-            .type = WI_COORDINATOR_REMOVE_LEASE,
-            .lease_key = t->old_leases.items[t->single].key,
-            .expected_epoch = t->old_leases.items[t->single].epoch,
-            .count = 1});
+        (struct wi_coordinator_action){.type = WI_COORDINATOR_REMOVE_LEASE,
+                                       .lease_key = t->old_leases.items[t->single].key,
+                                       .expected_epoch = t->old_leases.items[t->single].epoch,
+                                       .count = 1});
 }
 
 static bool
@@ -507,8 +508,7 @@ decide(struct wi_taker *t)
 struct wi_coordinator_action
 wi_taker_step(struct wi_taker *t, const struct wi_coordinator_event *event)
 {
-    struct wi_coordinator_action action = {
-        .type = WI_COORDINATOR_WAIT, .until = WI_MONO_NEVER};
+    struct wi_coordinator_action action = {.type = WI_COORDINATOR_WAIT, .until = WI_MONO_NEVER};
 
     note(t, event);
     if (t->in_flight == WI_COORDINATOR_WAIT) {

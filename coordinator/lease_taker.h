@@ -1,8 +1,8 @@
 /*
  * The coordinator's place where workers of Java KCL 2.x take leases from each other and nobody
  * leads: it takes leases for this worker alone, and creates and deletes leases while the shuffle
- * names it (docs/state-machines.md T1 to T14). Pure; it speaks the coordinator's events and actions,
- * so one runtime drives either.
+ * names it (docs/state-machines.md T1 to T14). Pure; it speaks the coordinator's events and
+ * actions, so one runtime drives either.
  */
 #ifndef WI_COORDINATOR_LEASE_TAKER_H
 #define WI_COORDINATOR_LEASE_TAKER_H
@@ -19,7 +19,7 @@
 #define WI_TAKER_EPSILON_MS 25
 /* T9: a pass in so many of these spans. */
 #define WI_TAKER_SPANS 2
-/* T13: look this often at what regime is in force, as Java KCL's ClientVersionChangeMonitor does. */
+/* T13: look this often at what rules are in force, as Java KCL's ClientVersionChangeMonitor. */
 #define WI_TAKER_LOOK_MS 60000
 
 struct wi_taker_settings {

@@ -68,8 +68,9 @@ struct wi_leader {
     uint64_t term;               /* +1 at every take; every write of a leader names it (R12) */
     uint64_t counter;
     enum wi_owner_state owner_state;
-    bool passive; /* asks no draining worker for its leases: each lets go by itself */
+    bool passive;        /* asks no draining worker for its leases: each lets go by itself */
     bool everyone_takes; /* there is none: each worker takes leases for itself (Java KCL 2.x) */
+    bool ends_soon;      /* beside it: the worker that a shuffle names decides when that ends */
 };
 
 /* What all workers of an application must agree on. */

@@ -174,8 +174,8 @@ void wi_dynamodb_leader_release(
 
 enum wi_dynamodb_mode {
     WI_DYNAMODB_MODE_NONE,    /* no row: a new application, or Java KCL 2.x */
-    WI_DYNAMODB_MODE_2X,      /* workers take leases from each other; only leases are in the table */
-    WI_DYNAMODB_MODE_UPGRADE, /* the same, but every worker says by its row that it knows 3.x */
+    WI_DYNAMODB_MODE_2X,      /* workers take leases from each other */
+    WI_DYNAMODB_MODE_UPGRADE, /* the same; by its row each says that it knows 3.x */
     WI_DYNAMODB_MODE_3X       /* a leader assigns */
 };
 

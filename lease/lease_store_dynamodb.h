@@ -56,8 +56,8 @@ struct wi_dynamodb_store {
     struct wi_dynamodb_table leases;
     struct wi_dynamodb_table own_states; /* in use unless all is in one table: Java KCL 3.0's */
     struct wi_dynamodb_table own_workers;
-    atomic_bool is_single;            /* becomes false when Java KCL 3.0 makes tables beside 2.x's */
-    int64_t poll_ms;                  /* 0: a quarter of the lease duration */
+    atomic_bool is_single; /* becomes false when Java KCL 3.0 makes tables beside 2.x's */
+    int64_t poll_ms;       /* 0: a quarter of the lease duration */
     char host[WI_DYNAMODB_HOST_SIZE]; /* boot id and pid namespace of this process */
 
     bool has_rights; /* only of the thread that opens the application */
@@ -66,8 +66,8 @@ struct wi_dynamodb_store {
     pthread_cond_t changed;
     uint32_t version;
     struct wi_application application; /* as agreed, or as wished before */
-    enum wi_dynamodb_mode mode;   /* 2X, UPGRADE or 3X; without a row Migration3.0: 2X */
-    struct weir_mono mode_looked; /* when the row was last read */
+    enum wi_dynamodb_mode mode;        /* 2X, UPGRADE or 3X; without a row Migration3.0: 2X */
+    struct weir_mono mode_looked;      /* when the row was last read */
     struct weir_mono layout_looked;
     char owner[WEIR_OWNER_SIZE]; /* the worker of this process: whose leases are polled */
     struct wi_worker self;

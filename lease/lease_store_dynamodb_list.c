@@ -291,8 +291,7 @@ keep_row(struct listing *listing, const cJSON *item, enum wi_dynamodb_row_kind k
 
         if (wi_dynamodb_worker_read(
                 item,
-                listing->is_single ? listing->store->leases.key
-                                   : listing->store->own_workers.key,
+                listing->is_single ? listing->store->leases.key : listing->store->own_workers.key,
                 worker) == WEIR_OK) {
             table->worker_count++;
         }

@@ -122,7 +122,10 @@ wi_dynamodb_note_lock(struct wi_dynamodb_store *store, const cJSON *item, struct
     memcpy(ret->owner, seen.owner, sizeof ret->owner);
     if (store->mode != WI_DYNAMODB_MODE_3X) {
         /* Whoever has the lock leads nobody: each worker takes leases, and lets them go. */
-        *ret = (struct wi_leader){.term = ret->term, .passive = true, .everyone_takes = true};
+        *ret = (struct wi_leader){.term = ret->term,
+                                  .passive = true,
+                                  .everyone_takes = true,
+                                  .ends_soon = store->mode == WI_DYNAMODB_MODE_UPGRADE};
     }
     pthread_mutex_unlock(&store->mutex);
 }
@@ -351,7 +354,8 @@ write_release(struct wi_dynamodb_store *store, const struct wi_dynamodb_leader *
     wi_dynamodb_request_init(&request, store->env);
     wi_dynamodb_write_init(&write, store->env, false);
     wi_dynamodb_leader_release(&write, before);
-    wi_dynamodb_build_update(&request, wi_dynamodb_states(store), WI_DYNAMODB_LEADER_KEY, &write, false);
+    wi_dynamodb_build_update(
+        &request, wi_dynamodb_states(store), WI_DYNAMODB_LEADER_KEY, &write, false);
     wi_dynamodb_perform(&store->dynamodb, &request, 1);
     error = request.error;
     if (error == WEIR_ECONFLICT && request.call.outcome_unknown) {
@@ -411,7 +415,8 @@ wi_dynamodb_build_heartbeat(
     draw_version(store, version);
     wi_dynamodb_write_init(&write, store->env, false);
     wi_dynamodb_leader_heartbeat(&write, &before, version);
-    wi_dynamodb_build_update(request, wi_dynamodb_states(store), WI_DYNAMODB_LEADER_KEY, &write, true);
+    wi_dynamodb_build_update(
+        request, wi_dynamodb_states(store), WI_DYNAMODB_LEADER_KEY, &write, true);
     wi_dynamodb_write_free(&write);
     return true;
 }

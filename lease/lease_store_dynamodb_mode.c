@@ -58,8 +58,7 @@ words_of(enum wi_dynamodb_mode mode)
 /* A worker's row is to be written at once where it is new, and everybody is to look. A leader lock
  * means nothing under 2.x. */
 void
-wi_dynamodb_note_mode(
-    struct wi_dynamodb_store *store, enum wi_dynamodb_mode found, bool has_leases)
+wi_dynamodb_note_mode(struct wi_dynamodb_store *store, enum wi_dynamodb_mode found, bool has_leases)
 {
     enum wi_dynamodb_mode mode = found;
 

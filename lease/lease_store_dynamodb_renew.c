@@ -179,7 +179,8 @@ note_report(
     if (renewal->report == REPORT_REMOVE) {
         return WEIR_OK;
     }
-    if (wi_dynamodb_worker_read(request->item, wi_dynamodb_workers(store)->key, &worker) == WEIR_OK) {
+    if (wi_dynamodb_worker_read(request->item, wi_dynamodb_workers(store)->key, &worker) ==
+        WEIR_OK) {
         answer->drain_requested = worker.drain_requested;
     }
     return WEIR_OK;

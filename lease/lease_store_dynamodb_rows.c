@@ -194,8 +194,7 @@ is_taking_for(struct wi_dynamodb_store *store, const char *owner)
     bool is = false;
 
     pthread_mutex_lock(&store->mutex);
-    is = store->mode != WI_DYNAMODB_MODE_3X && owner[0] != '\0' &&
-         strcmp(store->owner, owner) == 0;
+    is = store->mode != WI_DYNAMODB_MODE_3X && owner[0] != '\0' && strcmp(store->owner, owner) == 0;
     pthread_mutex_unlock(&store->mutex);
     return is;
 }

@@ -27,10 +27,10 @@
 #define MIGRATED       "TABLE_MIGRATION_STATUS_COMPLETE"
 #define MIGRATING      "TABLE_MIGRATION_STATUS_PENDING"
 /* How long a new table or index may take. An index on a table with rows takes minutes. */
-#define TABLE_WAIT_MS INT64_C(60000)
-#define INDEX_WAIT_MS INT64_C(600000)
-#define LOOK_MS       INT64_C(1000)
-#define LOOK_FIRST_MS INT64_C(50)
+#define TABLE_WAIT_MS  INT64_C(60000)
+#define INDEX_WAIT_MS  INT64_C(600000)
+#define LOOK_MS        INT64_C(1000)
+#define LOOK_FIRST_MS  INT64_C(50)
 #define LAYOUT_LOOK_MS INT64_C(60000)
 
 static const struct wi_dynamodb_index owner_index = {
@@ -303,7 +303,8 @@ create_state(struct wi_dynamodb_store *store)
 
     wi_dynamodb_request_init(&request, store->env);
     wi_dynamodb_write_init(&write, store->env, true);
-    wi_dynamodb_state_create(&write, wi_dynamodb_states(store)->key, "weir", wi_dynamodb_wall_ms(store));
+    wi_dynamodb_state_create(
+        &write, wi_dynamodb_states(store)->key, "weir", wi_dynamodb_wall_ms(store));
     wi_dynamodb_build_put(&request, wi_dynamodb_states(store), &write);
     wi_dynamodb_perform(&store->dynamodb, &request, 1);
     error = request.error == WEIR_ECONFLICT ? WEIR_OK : request.error;

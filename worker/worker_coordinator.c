@@ -1,5 +1,6 @@
 /* Drives the coordinator engine, or the one that takes leases by 2.x's rules: hands it pictures of
  * the table, carries out its actions as jobs. */
+#include <stdint.h>
 #include <string.h>
 
 #include <weir/env.h>
@@ -14,6 +15,9 @@
 #include "core/mono.h"
 #include "worker/io_pool.h"
 #include "worker/worker_runtime.h"
+
+/* How often somebody who waits for 3.x's rules is told why they do not come. */
+#define UPGRADE_WORD_MS INT64_C(600000)
 
 static void handle_action(struct weir_worker *worker, struct wi_coordinator_action action);
 
@@ -146,6 +150,26 @@ follow_rules(struct weir_worker *worker)
     return true;
 }
 
+/* Java KCL's shuffle leader watches whether all workers know 3.x, and then ends 2.x's rules for
+ * all. weir leaves that to Java KCL, and says so: otherwise somebody waits for it in vain. */
+static void
+warn_of_waiting(struct weir_worker *worker, bool leads)
+{
+    struct weir_mono now = wi_worker_now(worker);
+
+    if (leads && worker->table.leader.ends_soon &&
+        !wi_mono_before(now, worker->next_upgrade_word)) {
+        worker->next_upgrade_word = wi_mono_add_ms(now, UPGRADE_WORD_MS);
+        wi_log(
+            worker->env,
+            WEIR_LOG_WARN,
+            "coordinator",
+            "the application's move to Java KCL 3.x waits: the worker that 2.x's shuffle names "
+            "decides it, and that is %s, which does not; start or stop a worker to change the name",
+            worker->owner);
+    }
+}
+
 static void
 note_leadership(struct weir_worker *worker)
 {
@@ -154,6 +178,7 @@ note_leadership(struct weir_worker *worker)
                                                   : wi_coordinator_last_pass(worker->coordinator);
 
     atomic_store(&worker->last_pass_ns, last.ns);
+    warn_of_waiting(worker, leads);
     if (leads != worker->was_leader) {
         wi_log(
             worker->env,
@@ -230,8 +255,8 @@ handle_action(struct weir_worker *worker, struct wi_coordinator_action action)
         worker->coordinator_wants_table = true;
         worker->coordinator_wants_since = wi_worker_now(worker);
         worker->table_wanted = true;
-        worker->full_table_wanted |= is_leading(worker) || worker->taker != NULL ||
-                                     worker->phase == WI_WORKER_DRAINING;
+        worker->full_table_wanted |=
+            is_leading(worker) || worker->taker != NULL || worker->phase == WI_WORKER_DRAINING;
         return;
     case WI_COORDINATOR_LIST_SHARDS:
     case WI_COORDINATOR_TAKE_LEADER:

@@ -189,6 +189,7 @@ struct weir_worker {
     bool coordinator_wants_table;
     struct weir_mono coordinator_wants_since;
     bool leave_told;
+    struct weir_mono next_upgrade_word;
     bool was_leader;
 
     struct wi_watched *watched;

@@ -1,3 +1,4 @@
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "coordinator/java_shuffle.h"
@@ -21,41 +22,42 @@ given_shuffled(size_t count, int64_t seed)
 /* T11. What OpenJDK 17 prints for the list 0, 1, ..., count - 1 after
  *     Collections.shuffle(list, new Random(1947))
  * at the places 0, count / 2 and count - 1. Powers of two take another way through nextInt(). */
+static const struct {
+    size_t count;
+    size_t first;
+    size_t middle;
+    size_t last;
+} of_java[] = {
+    {1, 0, 0, 0},
+    {2, 0, 1, 1},
+    {3, 2, 0, 1},
+    {4, 3, 1, 2},
+    {5, 4, 2, 3},
+    {6, 2, 4, 1},
+    {7, 2, 5, 1},
+    {8, 2, 4, 5},
+    {9, 3, 7, 4},
+    {10, 8, 4, 3},
+    {11, 6, 0, 8},
+    {12, 9, 6, 7},
+    {13, 12, 11, 10},
+    {16, 11, 7, 10},
+    {17, 13, 1, 5},
+    {31, 22, 18, 28},
+    {32, 19, 22, 20},
+    {33, 21, 25, 19},
+    {64, 46, 37, 40},
+    {100, 95, 80, 63},
+    {1000, 748, 353, 363},
+    {1947, 1283, 712, 316},
+    {65536, 18712, 4738, 41194},
+    {100003, 41472, 58059, 16869},
+};
+
+/* T11 */
 static void
 shuffles_as_java_does(void **state)
 {
-    static const struct {
-        size_t count;
-        size_t first;
-        size_t middle;
-        size_t last;
-    } of_java[] = {
-        {1, 0, 0, 0},
-        {2, 0, 1, 1},
-        {3, 2, 0, 1},
-        {4, 3, 1, 2},
-        {5, 4, 2, 3},
-        {6, 2, 4, 1},
-        {7, 2, 5, 1},
-        {8, 2, 4, 5},
-        {9, 3, 7, 4},
-        {10, 8, 4, 3},
-        {11, 6, 0, 8},
-        {12, 9, 6, 7},
-        {13, 12, 11, 10},
-        {16, 11, 7, 10},
-        {17, 13, 1, 5},
-        {31, 22, 18, 28},
-        {32, 19, 22, 20},
-        {33, 21, 25, 19},
-        {64, 46, 37, 40},
-        {100, 95, 80, 63},
-        {1000, 748, 353, 363},
-        {1947, 1283, 712, 316},
-        {65536, 18712, 4738, 41194},
-        {100003, 41472, 58059, 16869},
-    };
-
     (void)state;
     for (size_t i = 0; i < sizeof of_java / sizeof *of_java; i++) {
         given_shuffled(of_java[i].count, SEED);

@@ -1,184 +1,16 @@
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/error.h>
+#include <weir/types.h>
+
+#include <cmocka.h>
+
 #include "coordinator/lease_take.h"
-#include "core/mono.h"
-#include "lease/lease_expiry.h"
-#include "tests/support/test_env.h"
-#include "tests/support/weir_test.h"
+#include "lease/lease.h"
+#include "tests/unit/coordinator/take_fixture.h"
 
-#define D_MS        1000
-#define LEASES_MAX  64
-#define WORKERS_MAX 9
-#define SEEDS       200
-
-/* What worker "me" has seen of a table, and what it would take. Times are milliseconds. */
-static struct scene {
-    struct test_env test;
-    struct wi_lease_expiry *seen;
-    struct wi_lease_table table;
-    struct wi_lease leases[LEASES_MAX];
-    struct wi_pcg random;
-    struct wi_take_plan plan;
-    uint32_t leases_max;
-    int64_t now_ms;
-} scene;
-
-static int
-setup(void **state)
-{
-    (void)state;
-    memset(&scene, 0, sizeof scene);
-    test_env_init(&scene.test);
-    wi_pcg_seed(&scene.random, 1, 1);
-    scene.table.leases = scene.leases;
-    return wi_lease_expiry_new(&scene.test.env, &scene.seen) == WEIR_OK ? 0 : -1;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    wi_take_plan_free(&scene.test.env, &scene.plan);
-    wi_lease_expiry_free(scene.seen);
-    test_env_assert_no_leak(&scene.test);
-    return 0;
-}
-
-#define SCENE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-static struct weir_mono
-at_ms(int64_t ms)
-{
-    return wi_mono_add_ms((struct weir_mono){1}, ms);
-}
-
-static void
-set_owner(struct wi_lease *lease, const char *owner)
-{
-    (void)snprintf(lease->owner, sizeof lease->owner, "%s", owner);
-    lease->owner_state = owner[0] == '\0' ? WI_OWNER_NONE : WI_OWNER_ALIVE;
-    lease->counter++;
-    lease->epoch++;
-}
-
-static void
-given_leases(const char *owner, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct wi_lease *lease = &scene.leases[scene.table.lease_count];
-
-        (void)snprintf(
-            lease->lease_key, sizeof lease->lease_key, "s%02zu", scene.table.lease_count);
-        set_owner(lease, owner);
-        scene.table.lease_count++;
-    }
-}
-
-static void
-given_finished(const char *owner, size_t count)
-{
-    given_leases(owner, count);
-    for (size_t i = 0; i < count; i++) {
-        scene.leases[scene.table.lease_count - 1 - i].checkpoint.type = WEIR_SHARD_END;
-    }
-}
-
-/* A read of the table at `ms`. */
-static void
-look_at(int64_t ms)
-{
-    scene.now_ms = ms;
-    wi_lease_expiry_begin(scene.seen);
-    for (size_t i = 0; i < scene.table.lease_count; i++) {
-        const struct wi_lease *lease = &scene.leases[i];
-
-        if (lease->checkpoint.type != WEIR_SHARD_END) {
-            assert_int_equal(
-                wi_lease_expiry_observe(
-                    scene.seen, lease->lease_key, lease->epoch, lease->counter, at_ms(ms)),
-                WEIR_OK);
-        }
-    }
-}
-
-/* Renewals of everybody but `silent`. */
-static void
-renew_but(const char *silent)
-{
-    for (size_t i = 0; i < scene.table.lease_count; i++) {
-        scene.leases[i].counter += strcmp(scene.leases[i].owner, silent) != 0 ? 1 : 0;
-    }
-}
-
-static size_t
-takes_of(const char *owner)
-{
-    const struct wi_take_input input = {.table = &scene.table,
-                                        .seen = scene.seen,
-                                        .now = at_ms(scene.now_ms),
-                                        .owner = owner,
-                                        .lease_duration_ms = D_MS,
-                                        .leases_max = scene.leases_max};
-
-    wi_take_plan_free(&scene.test.env, &scene.plan);
-    assert_int_equal(
-        wi_take_plan_make(&scene.test.env, &input, &scene.random, &scene.plan), WEIR_OK);
-    return scene.plan.count;
-}
-
-static size_t
-takes(void)
-{
-    return takes_of("me");
-}
-
-static struct wi_lease *
-row(const char *key)
-{
-    for (size_t i = 0; i < scene.table.lease_count; i++) {
-        if (strcmp(scene.leases[i].lease_key, key) == 0) {
-            return &scene.leases[i];
-        }
-    }
-    fail_msg("no lease %s", key);
-    return &scene.leases[0];
-}
-
-/* How many of the takes are from this owner. */
-static size_t
-taken_from(const char *owner)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < scene.plan.count; i++) {
-        count += strcmp(row(scene.plan.takes[i].lease_key)->owner, owner) == 0 ? 1 : 0;
-    }
-    return count;
-}
-
-static size_t
-held_by(const char *owner)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < scene.table.lease_count; i++) {
-        count += strcmp(scene.leases[i].owner, owner) == 0 &&
-                         scene.leases[i].checkpoint.type != WEIR_SHARD_END
-                     ? 1
-                     : 0;
-    }
-    return count;
-}
-
-static void
-carry_out(const char *owner)
-{
-    for (size_t i = 0; i < scene.plan.count; i++) {
-        set_owner(row(scene.plan.takes[i].lease_key), owner);
-    }
-}
+#define SEEDS 200
 
 /* T2 */
 static void
@@ -193,8 +25,7 @@ takes_unowned_leases_at_first_sight(void **state)
     assert_string_equal(scene.plan.takes[0].to, "me");
     assert_int_equal(
         scene.plan.takes[0].expected_counter, row(scene.plan.takes[0].lease_key)->counter);
-    assert_int_equal(
-        scene.plan.takes[0].expected_epoch, row(scene.plan.takes[0].lease_key)->epoch);
+    assert_int_equal(scene.plan.takes[0].expected_epoch, row(scene.plan.takes[0].lease_key)->epoch);
 }
 
 /* T2 */
@@ -440,122 +271,6 @@ takes_very_old_leases_whatever_its_share(void **state)
     assert_int_equal(takes(), 1);
 }
 
-/* --- fleets --------------------------------------------------------------------------------- */
-
-/* Passes of every worker, in turn, until nobody takes anything; the moves that this took. */
-static size_t
-settle(size_t workers)
-{
-    size_t moves = 0;
-    size_t quiet = 0;
-
-    for (size_t pass = 0; quiet < workers; pass++) {
-        char name[8];
-
-        assert_true(pass < 1000 * WORKERS_MAX); /* ping-pong */
-        (void)snprintf(name, sizeof name, "w%zu", pass % workers);
-        renew_but("");
-        look_at(scene.now_ms + 1);
-        quiet = takes_of(name) == 0 ? quiet + 1 : 0;
-        moves += scene.plan.count;
-        carry_out(name);
-    }
-    return moves;
-}
-
-/* T4, T6: whatever the numbers, a fleet evens out, and then nothing moves any more. */
-static void
-a_fleet_evens_out_and_then_stays_put(void **state)
-{
-    (void)state;
-    for (size_t leases = 1; leases <= 40; leases += 3) {
-        for (size_t workers = 1; workers <= WORKERS_MAX; workers++) {
-            size_t least = LEASES_MAX;
-            size_t most = 0;
-
-            scene.table.lease_count = 0;
-            memset(scene.leases, 0, sizeof scene.leases);
-            given_leases("w0", leases);
-            scene.now_ms += 10 * D_MS;
-            assert_true(settle(workers) <= leases * workers);
-            assert_int_equal(settle(workers), 0);
-            for (size_t i = 0; i < workers; i++) {
-                char name[8];
-                size_t held = 0;
-
-                (void)snprintf(name, sizeof name, "w%zu", i);
-                held = held_by(name);
-                least = held < least ? held : least;
-                most = held > most ? held : most;
-            }
-            /* With one too few, nobody steals from a worker at its share: 2.x's own rounding. */
-            assert_true(most <= (leases + workers - 1) / workers + 1);
-            assert_true(leases < workers || least >= 1);
-        }
-    }
-}
-
-/* Java KCL 2.x counts finished leases and takes them; weir does neither. They do not fight. */
-static size_t
-java_takes(const char *owner, size_t workers)
-{
-    size_t mine = 0;
-    size_t theirs = 0;
-    size_t share = (scene.table.lease_count + workers - 1) / workers;
-    size_t need = 0;
-
-    for (size_t i = 0; i < scene.table.lease_count; i++) {
-        mine += strcmp(scene.leases[i].owner, owner) == 0 ? 1 : 0;
-    }
-    theirs = held_by("weir"); /* all that weir has is unfinished */
-    need = share > mine ? share - mine : 0;
-    for (size_t i = 0; i < scene.table.lease_count && need > 0; i++) {
-        if (scene.leases[i].owner[0] == '\0') {
-            set_owner(&scene.leases[i], owner);
-            return 1;
-        }
-    }
-    if (need > 0 && theirs >= share && (theirs > share || need > 1)) {
-        for (size_t i = 0; i < scene.table.lease_count; i++) {
-            if (strcmp(scene.leases[i].owner, "weir") == 0) {
-                set_owner(&scene.leases[i], owner);
-                return 1;
-            }
-        }
-    }
-    return 0;
-}
-
-/* T1 */
-static void
-finished_leases_cause_no_ping_pong_with_java(void **state)
-{
-    (void)state;
-    for (size_t finished = 0; finished <= 12; finished++) {
-        for (size_t open = 1; open <= 12; open++) {
-            size_t quiet = 0;
-
-            scene.table.lease_count = 0;
-            memset(scene.leases, 0, sizeof scene.leases);
-            given_leases("java", open);
-            given_finished(finished % 2 == 0 ? "java" : "", finished);
-            scene.now_ms += 10 * D_MS;
-            for (size_t pass = 0; quiet < 2; pass++) {
-                size_t moved = 0;
-
-                assert_true(pass < 200);
-                moved = java_takes("java", 2);
-                renew_but("");
-                look_at(scene.now_ms + 1);
-                moved += takes_of("weir");
-                carry_out("weir");
-                quiet = moved == 0 ? quiet + 1 : 0;
-            }
-            assert_true(open == 1 || held_by("weir") > 0);
-        }
-    }
-}
-
 /* --- the shuffle's leader ------------------------------------------------------------------- */
 
 /* T11. OpenJDK 17: the sorted list b:2, java-1, java-2, weir-1@a, zeta becomes zeta, b:2, ... */
@@ -588,11 +303,12 @@ plans_survive_every_allocation_failure(void **state)
     given_leases("", 3);
     look_at(0);
     for (size_t n = 1; error != WEIR_OK; n++) {
-        const struct wi_take_input input = {.table = &scene.table,
-                                            .seen = scene.seen,
-                                            .now = at_ms(0),
-                                            .owner = "me",
-                                            .lease_duration_ms = D_MS};
+        const struct wi_take_input input = {
+            .table = &scene.table,
+            .seen = scene.seen,
+            .now = at_ms(0),
+            .owner = "me",
+            .lease_duration_ms = D_MS};
         size_t live = scene.test.live;
 
         scene.test.allocations = 0;
@@ -628,8 +344,6 @@ main(void)
         SCENE_TEST(does_not_steal_beyond_leases_max),
         SCENE_TEST(never_takes_its_own),
         SCENE_TEST(takes_very_old_leases_whatever_its_share),
-        SCENE_TEST(a_fleet_evens_out_and_then_stays_put),
-        SCENE_TEST(finished_leases_cause_no_ping_pong_with_java),
         SCENE_TEST(the_leader_is_javas),
         SCENE_TEST(plans_survive_every_allocation_failure),
     };

@@ -1,9 +1,15 @@
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/types.h>
 
 #include "coordinator/coordinator_step.h"
 #include "coordinator/lease_taker.h"
 #include "core/mono.h"
+#include "lease/lease.h"
 #include "tests/support/test_env.h"
 #include "tests/support/weir_test.h"
 
@@ -27,11 +33,12 @@ static struct scene {
 static enum weir_error
 open_taker(void)
 {
-    const struct wi_taker_settings settings = {.owner = "me",
-                                               .lease_duration_ms = D_MS,
-                                               .handoff_timeout_ms = 3000,
-                                               .shard_sync_interval_ms = SYNC_MS,
-                                               .seed = 7};
+    const struct wi_taker_settings settings = {
+        .owner = "me",
+        .lease_duration_ms = D_MS,
+        .handoff_timeout_ms = 3000,
+        .shard_sync_interval_ms = SYNC_MS,
+        .seed = 7};
 
     return wi_taker_new(&scene.test.env, &settings, &scene.taker);
 }
@@ -132,10 +139,11 @@ result_at(enum weir_error error, int64_t ms)
 static enum wi_coordinator_action_type
 shards_at(int64_t ms)
 {
-    const struct wi_coordinator_event event = {.type = WI_COORDINATOR_SHARDS,
-                                               .now = at_ms(ms),
-                                               .shards = scene.shards,
-                                               .shard_count = scene.shard_count};
+    const struct wi_coordinator_event event = {
+        .type = WI_COORDINATOR_SHARDS,
+        .now = at_ms(ms),
+        .shards = scene.shards,
+        .shard_count = scene.shard_count};
 
     return step(&event);
 }
@@ -260,7 +268,8 @@ the_shuffles_leader_removes_old_leases(void **state)
     (void)state;
     given_lease("me");
     given_lease("")->checkpoint.type = WEIR_SHARD_END;
-    (void)snprintf(scene.leases[1].child_shard_ids[0], sizeof scene.leases[1].child_shard_ids[0], "s00");
+    (void)snprintf(
+        scene.leases[1].child_shard_ids[0], sizeof scene.leases[1].child_shard_ids[0], "s00");
     scene.leases[0].checkpoint.type = WEIR_AFTER_SEQUENCE_NUMBER;
     given_shards(0);
     scene.shard_count = 1;
@@ -324,10 +333,11 @@ leaves_after_the_action_in_flight(void **state)
 static void
 looks_at_the_table_once_a_minute(void **state)
 {
-    const struct wi_taker_settings settings = {.owner = "me",
-                                               .lease_duration_ms = 100000,
-                                               .handoff_timeout_ms = 3000,
-                                               .shard_sync_interval_ms = SYNC_MS};
+    const struct wi_taker_settings settings = {
+        .owner = "me",
+        .lease_duration_ms = 100000,
+        .handoff_timeout_ms = 3000,
+        .shard_sync_interval_ms = SYNC_MS};
 
     (void)state;
     wi_taker_free(scene.taker);
