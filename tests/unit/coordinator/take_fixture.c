@@ -8,14 +8,13 @@
 #include <weir/error.h>
 #include <weir/types.h>
 
-#include <cmocka.h>
-
 #include "coordinator/lease_take.h"
 #include "core/mono.h"
 #include "core/pcg.h"
 #include "lease/lease.h"
 #include "lease/lease_expiry.h"
 #include "tests/support/test_env.h"
+#include "tests/support/weir_test.h"
 
 struct scene scene;
 

@@ -4,10 +4,9 @@
 #include <weir/error.h>
 #include <weir/types.h>
 
-#include <cmocka.h>
-
 #include "coordinator/lease_take.h"
 #include "lease/lease.h"
+#include "tests/support/weir_test.h"
 #include "tests/unit/coordinator/take_fixture.h"
 
 #define SEEDS 200

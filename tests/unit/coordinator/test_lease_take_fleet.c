@@ -1,8 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
+#include "tests/support/weir_test.h"
 #include "tests/unit/coordinator/take_fixture.h"
 
 #define WORKERS_MAX 9
