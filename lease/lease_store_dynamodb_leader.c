@@ -393,6 +393,14 @@ judge_wish(void *context, size_t index, struct wi_dynamodb_change *change)
     return error;
 }
 
+/* A worker of 2.x would go on with a lease whose leaseOwner is the receiver already. */
+static enum weir_error
+check_wishes(struct wi_dynamodb_store *store, uint64_t term)
+{
+    return wi_dynamodb_mode(store) == WI_DYNAMODB_MODE_3X ? wi_dynamodb_check_term(store, term)
+                                                          : WEIR_EUNSUPPORTED;
+}
+
 enum weir_error
 wi_dynamodb_request_handoff(
     void *context,
@@ -405,7 +413,7 @@ wi_dynamodb_request_handoff(
     struct wishes wishes = {.items = items, .views = {.store = store}};
     const struct wi_dynamodb_changes changes = {
         .count = count, .key = wish_key, .judge = judge_wish, .context = &wishes};
-    enum weir_error error = wi_dynamodb_check_term(store, term);
+    enum weir_error error = check_wishes(store, term);
 
     if (error == WEIR_OK) {
         error = wi_dynamodb_change_leases(store, &changes, ret_results);
@@ -453,7 +461,7 @@ wi_dynamodb_revoke(void *context, uint64_t term, const char *lease_key, uint64_t
     const struct wi_dynamodb_changes changes = {
         .count = 1, .key = revocation_key, .judge = judge_revocation, .context = &revocation};
     enum weir_error result = WEIR_ECONFLICT;
-    enum weir_error error = wi_dynamodb_check_term(store, term);
+    enum weir_error error = check_wishes(store, term);
 
     if (error == WEIR_OK) {
         error = wi_dynamodb_change_leases(store, &changes, &result);

@@ -11,6 +11,7 @@ the table. following: two workers share the leases; then the row Migration3.0 ap
 status 77: DynamoDB Local cannot be fetched here.
 """
 
+import json
 import os
 import pathlib
 import subprocess
@@ -188,6 +189,16 @@ def take_and_share(site):
     wait("both read", lambda: not site.lost() and second.seen)
     stays("even", site, 4 * PASS_S)
     assert site.others() == [], f"rows of other kinds: {site.others()}"
+    found = json.loads(site.weir("app", "describe", TABLE, "--table", site.url, "--json"))
+    assert len(found["shards"]) == SHARDS and all(s["owner"] for s in found["shards"]), found
+    shard = found["shards"][0]
+    move = ["app", "move", TABLE, shard["shard_id"], "w2", "--table", site.url]
+    before = site.owners()
+    refused = subprocess.run(
+        [site.program, *move], env=site.environment, check=False, stderr=subprocess.PIPE
+    )
+    assert refused.returncode == 1 and refused.stderr, refused
+    assert site.owners() == before, "a refused move has moved something"
 
 
 def kill_one(site):

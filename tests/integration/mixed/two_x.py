@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Java KCL under the rules of 2.x and weir on one stream and one table: everyone takes leases.
 
-    two_x.py --weir PROGRAM --peer java-kcl2|java-kcl [--folder DIR]
+    two_x.py --weir PROGRAM --peer java-kcl2|java-kcl [--change] [--folder DIR]
 
 java-kcl2 is Java KCL 2.x itself: no row but leases may come into its table. java-kcl is 3.x with
 CLIENT_VERSION_CONFIG_COMPATIBLE_WITH_2X, which says by the row Migration3.0 that it is on its way:
 then weir has a row among those of the workers. Java works alone; weir joins and takes its share;
 a second worker of either kind comes and goes; each kind is killed once. Every acknowledged record
-is processed, and leases stay where they are once they are even. Exit status 77: a server cannot be
-had.
+is processed, and leases stay where they are once they are even. --change, with java-kcl: instead of
+crashes the rules change under the workers, to 3.x and back. Exit status 77: a server cannot be had.
 """
 
 import argparse
@@ -26,6 +26,7 @@ FAILOVER_MS = 3000
 # Two spans of the taker.
 PASS_S = 2 * (FAILOVER_MS + 25) / 1000
 LIMIT_S = 120
+JAVA_LOOKS_S = 100
 RECORDS_PER_S = 12
 RECORDS_MAX = 100000
 # What Java KCL logs when it cannot make sense of a row.
@@ -120,10 +121,50 @@ def run(site, given):
     return us
 
 
+def rule(site, version):
+    """As Java KCL's shuffle leader writes it after ten minutes, and the tool that rolls back."""
+    site.dynamodb.call(
+        "UpdateItem",
+        TableName=STREAM,
+        Key={"leaseKey": {"S": "Migration3.0"}},
+        UpdateExpression="SET cv = :cv, mts = :mts",
+        ConditionExpression="attribute_exists(cv)",
+        ExpressionAttributeValues={
+            ":cv": {"S": f"CLIENT_VERSION_{version}"},
+            ":mts": {"N": str(time.time_ns() // 10**6)},
+        },
+    )
+    print(f"{time.strftime('%H:%M:%S')} {version}", flush=True)
+
+
+def change(site, given):
+    """Java's workers look at the row every 60 to 90 s; until then it is one rule here, one there."""
+    us = Fleet(site, given)
+    java = us.start("java", "java-1")
+    us.share({java: SHARDS})
+    weir = us.start("weir", "weir-1")
+    us.share({java: SHARDS // 2, weir: SHARDS // 2})
+    rule(site, "3X_WITH_ROLLBACK")
+    us.wait("a leader", lambda: us.site.leader() in ("java-1", "weir-1"))
+    time.sleep(JAVA_LOOKS_S)
+    us.wait("all are owned", lambda: us.held(java) + us.held(weir) == SHARDS)
+    us.wait("all is processed", lambda: len(us.lost()) < RECORDS_PER_S)
+    us.stays()
+    rule(site, "2X")
+    time.sleep(JAVA_LOOKS_S)
+    us.share({java: SHARDS // 2, weir: SHARDS // 2})
+    us.stays()
+    us.wait("no row of weir's", lambda: not [k for k in us.others() if k.startswith("weir")])
+    assert weir.terminate(), "weir did not leave"
+    us.share({java: SHARDS})
+    return us
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--weir", default="weir")
     parser.add_argument("--peer", choices=("java-kcl", "java-kcl2"), required=True)
+    parser.add_argument("--change", action="store_true")
     parser.add_argument("--folder")
     given = parser.parse_args()
     fleet.fetch("dynamodb", "kinesis-mock", given.peer)
@@ -133,7 +174,7 @@ def main():
         site = fleet.Site(given.folder or temporary, kinesis, dynamodb, STREAM, STREAM)
         site.create_stream(SHARDS)
         producer = site.put("put", records=RECORDS_MAX, rate=RECORDS_PER_S)
-        us = run(site, given)
+        us = (change if given.change else run)(site, given)
         producer.terminate()
         producer.wait()
         us.wait("everything is processed", lambda: not us.lost())

@@ -13,7 +13,7 @@
 #include "tests/support/test_env.h"
 #include "tests/support/weir_test.h"
 
-#define D_MS       1000
+#define D_MS       INT64_C(1000)
 #define LEASES_MAX 64
 
 struct scene {

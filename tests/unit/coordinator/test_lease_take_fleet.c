@@ -5,6 +5,7 @@
 #include "tests/unit/coordinator/take_fixture.h"
 
 #define WORKERS_MAX 9
+#define PASSES_MAX  9000U
 
 /* Passes of every worker, in turn, until nobody takes anything; the moves that this took. */
 static size_t
@@ -16,7 +17,7 @@ settle(size_t workers)
     for (size_t pass = 0; quiet < workers; pass++) {
         char name[8];
 
-        assert_true(pass < 1000 * WORKERS_MAX); /* ping-pong */
+        assert_true(pass < PASSES_MAX); /* ping-pong */
         (void)snprintf(name, sizeof name, "w%zu", pass % workers);
         renew_but("");
         look_at(scene.now_ms + 1);

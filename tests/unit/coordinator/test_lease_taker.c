@@ -13,7 +13,7 @@
 #include "tests/support/test_env.h"
 #include "tests/support/weir_test.h"
 
-#define D_MS     1000
+#define D_MS     INT64_C(1000)
 #define PASS_MS  (WI_TAKER_SPANS * (D_MS + WI_TAKER_EPSILON_MS))
 #define SYNC_MS  600000
 #define ROWS_MAX 16
