@@ -15,7 +15,7 @@ settle(size_t workers)
     size_t quiet = 0;
 
     for (size_t pass = 0; quiet < workers; pass++) {
-        char name[8];
+        char name[24];
 
         assert_true(pass < PASSES_MAX); /* ping-pong */
         (void)snprintf(name, sizeof name, "w%zu", pass % workers);
@@ -45,7 +45,7 @@ a_fleet_evens_out_and_then_stays_put(void **state)
             assert_true(settle(workers) <= leases * workers);
             assert_int_equal(settle(workers), 0);
             for (size_t i = 0; i < workers; i++) {
-                char name[8];
+                char name[24];
                 size_t held = 0;
 
                 (void)snprintf(name, sizeof name, "w%zu", i);
