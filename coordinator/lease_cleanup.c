@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <weir/env.h>
 #include <weir/error.h>
@@ -10,6 +11,8 @@
 
 #include "coordinator/lease_search.h"
 #include "core/memory.h"
+#include "core/shard_key.h"
+#include "core/str.h"
 #include "lease/lease.h"
 
 /* What speaks against deleting a lease, beside what stands in its own row. */
@@ -94,6 +97,37 @@ row_allows(const struct wi_lease_table *table, const struct wi_lease *lease)
     return true;
 }
 
+static int
+compare_stream(const void *left, const void *right)
+{
+    return wi_str_compare(*(const struct weir_str *)left, *(const struct weir_str *)right);
+}
+
+/* The streams of the listed shards, sorted, each as often as it has shards. NULL: no memory. */
+static struct weir_str *
+listed_streams(const struct weir_env *env, const struct weir_shard *shards, size_t count)
+{
+    struct weir_str *streams = wi_alloc_array(env, count + 1, sizeof *streams);
+
+    for (size_t i = 0; i < count && streams != NULL; i++) {
+        streams[i] = wi_shard_key_stream(wi_str(shards[i].shard_id));
+    }
+    if (streams != NULL) {
+        qsort(streams, count, sizeof *streams, compare_stream);
+    }
+    return streams;
+}
+
+/* C41: of a stream without any shard in the list it is not known which shards it has: it could not
+ * be listed, or the application reads it no more, or something is wrong. */
+static bool
+is_stream_listed(const struct weir_str *streams, size_t count, const struct wi_lease *lease)
+{
+    const struct weir_str stream = wi_shard_key_stream(wi_str(lease->lease_key));
+
+    return count > 0 && bsearch(&stream, streams, count, sizeof *streams, compare_stream) != NULL;
+}
+
 enum weir_error
 wi_lease_cleanup(
     const struct weir_env *env,
@@ -104,20 +138,24 @@ wi_lease_cleanup(
     size_t *ret_count)
 {
     struct obstacle *obstacles = wi_alloc_array(env, table->lease_count + 1, sizeof *obstacles);
+    struct weir_str *streams = listed_streams(env, shards, shard_count);
     size_t count = 0;
 
-    if (obstacles == NULL) {
+    if (obstacles == NULL || streams == NULL) {
+        wi_free(env, obstacles);
+        wi_free(env, streams);
         return WEIR_ENOMEM;
     }
     find_obstacles(table, shards, shard_count, obstacles);
-    /* C41: an empty list says that something is wrong, not that every shard is out of retention. */
-    for (size_t i = 0; i < table->lease_count && shard_count > 0; i++) {
+    for (size_t i = 0; i < table->lease_count; i++) {
         if (!obstacles[i].child_not_begun && !obstacles[i].is_listed &&
-            row_allows(table, &table->leases[i])) {
+            row_allows(table, &table->leases[i]) &&
+            is_stream_listed(streams, shard_count, &table->leases[i])) {
             ret_indices[count++] = i;
         }
     }
     wi_free(env, obstacles);
+    wi_free(env, streams);
     *ret_count = count;
     return WEIR_OK;
 }

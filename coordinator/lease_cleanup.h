@@ -1,7 +1,8 @@
 /*
  * Which finished leases may go: SHARD_END is written, all children have leases that have begun
  * (their checkpoint is a sequence number or SHARD_END), no parent of it still has a lease, and the
- * shard is out of the stream's list, that is out of retention (DESIGN 4.7, reliability I15). Pure.
+ * shard is out of the stream's list, that is out of retention (DESIGN 4.7, reliability I15). Leases
+ * of streams that the list does not show at all stay. Pure.
  */
 #ifndef WI_COORDINATOR_LEASE_CLEANUP_H
 #define WI_COORDINATOR_LEASE_CLEANUP_H

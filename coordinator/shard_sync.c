@@ -1,5 +1,7 @@
 #include "coordinator/shard_sync.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include "core/check.h"
 #include "core/hash_key.h"
 #include "core/memory.h"
+#include "core/shard_key.h"
 #include "core/str.h"
 #include "lease/lease.h"
 #include "stream/shard_graph.h"
@@ -143,6 +146,17 @@ add_parent(const struct sync *sync, const char *parent_id, struct parents *paren
     }
 }
 
+/* Whether the application has not read anything of this shard's stream: with several, one of them
+ * may join while the others have leases. */
+static bool
+is_new_stream(const struct sync *sync, size_t shard)
+{
+    return !wi_lease_of_stream(
+        sync->input->leases,
+        sync->input->lease_count,
+        wi_shard_key_stream(wi_str(sync->shards[shard].shard_id)));
+}
+
 /* C33 to C37, in this order. The fates of the parents are decided. */
 static enum fate
 decide_fate(const struct sync *sync, size_t shard)
@@ -159,7 +173,7 @@ decide_fate(const struct sync *sync, size_t shard)
     if (parents.any_finished) {
         return FATE_CREATE_AT_TRIM_HORIZON;
     }
-    if (parents.any_unknown && !(is_latest && sync->input->lease_count == 0)) {
+    if (parents.any_unknown && !(is_latest && is_new_stream(sync, shard))) {
         return FATE_CREATE_AFTER_GAP;
     }
     return is_latest && sync->shards[shard].closed ? FATE_LEFT_OUT
@@ -229,58 +243,94 @@ write_plan(const struct sync *sync, size_t created, struct wi_shard_sync_plan *p
     return WEIR_OK;
 }
 
-static int
-compare_range(const void *left, const void *right)
-{
-    const struct weir_hash_range *a = left;
-    const struct weir_hash_range *b = right;
+/* A shard for the audit. */
+struct audited {
+    struct weir_str stream;
+    bool is_open;
+    struct weir_hash_range range;
+};
 
-    return weir_hash_key_compare(a->start, b->start);
+/* By stream; open shards before closed ones, by their start. */
+static int
+compare_audited(const void *left, const void *right)
+{
+    const struct audited *a = left;
+    const struct audited *b = right;
+    const int order = wi_str_compare(a->stream, b->stream);
+
+    if (order != 0) {
+        return order;
+    }
+    if (a->is_open != b->is_open) {
+        return a->is_open ? -1 : 1;
+    }
+    return weir_hash_key_compare(a->range.start, b->range.start);
 }
 
-/* The first keys that none of the ranges, sorted by their start, covers; overlaps are a reshard
+/* The first keys that none of the shards, sorted by their start, covers; overlaps are a reshard
  * under way and fine. False if there are none. */
 static bool
-find_hole(const struct weir_hash_range *ranges, size_t count, struct weir_hash_range *ret)
+find_hole(const struct audited *shards, size_t count, struct weir_hash_range *ret)
 {
     const struct weir_hash_key one = {0, 1};
     struct weir_hash_key from = WI_HASH_KEY_MIN; /* everything below is covered */
 
     for (size_t i = 0; i < count; i++) {
-        if (weir_hash_key_compare(ranges[i].start, from) > 0) {
-            *ret = (struct weir_hash_range){from, wi_hash_key_sub(ranges[i].start, one)};
+        const struct weir_hash_range *range = &shards[i].range;
+
+        if (weir_hash_key_compare(range->start, from) > 0) {
+            *ret = (struct weir_hash_range){from, wi_hash_key_sub(range->start, one)};
             return true;
         }
-        if (weir_hash_key_compare(ranges[i].end, WI_HASH_KEY_MAX) == 0) {
+        if (weir_hash_key_compare(range->end, WI_HASH_KEY_MAX) == 0) {
             return false;
         }
-        if (weir_hash_key_compare(ranges[i].end, from) >= 0) {
-            from = wi_hash_key_add(ranges[i].end, one);
+        if (weir_hash_key_compare(range->end, from) >= 0) {
+            from = wi_hash_key_add(range->end, one);
         }
     }
     *ret = (struct weir_hash_range){from, WI_HASH_KEY_MAX};
     return true;
 }
 
-/* C38: do the open shards cover all hash keys? */
+/* C38: do the open shards of this stream cover all hash keys? Returns how many shards of the stream
+ * stand at the begin, which is where its open ones are. */
+static size_t
+audit_stream(const struct audited *shards, size_t count, struct wi_shard_sync_plan *plan)
+{
+    size_t open = 0;
+    size_t all = 0;
+
+    while (all < count && wi_str_equal(shards[all].stream, shards[0].stream)) {
+        open += shards[all].is_open ? 1 : 0;
+        all++;
+    }
+    plan->has_hole = find_hole(shards, open, &plan->hole);
+    return all;
+}
+
+/* C38, each stream by itself, up to the first hole. A list without shards is a hole. */
 static enum weir_error
 audit(const struct sync *sync, struct wi_shard_sync_plan *plan)
 {
-    size_t count = 0;
-    struct weir_hash_range *ranges =
-        wi_alloc_array(sync->env, sync->input->shard_count + 1, sizeof *ranges);
+    const size_t count = sync->input->shard_count;
+    struct audited *shards = wi_alloc_array(sync->env, count + 1, sizeof *shards);
+    size_t at = 0;
 
-    if (ranges == NULL) {
+    if (shards == NULL) {
         return WEIR_ENOMEM;
     }
-    for (size_t i = 0; i < sync->input->shard_count; i++) {
-        if (!sync->shards[i].closed) {
-            ranges[count++] = sync->shards[i].range;
-        }
+    for (size_t i = 0; i < count; i++) {
+        shards[i] =
+            (struct audited){.stream = wi_shard_key_stream(wi_str(sync->shards[i].shard_id)),
+                             .is_open = !sync->shards[i].closed,
+                             .range = sync->shards[i].range};
     }
-    qsort(ranges, count, sizeof *ranges, compare_range);
-    plan->has_hole = find_hole(ranges, count, &plan->hole);
-    wi_free(sync->env, ranges);
+    qsort(shards, count, sizeof *shards, compare_audited);
+    do {
+        at += audit_stream(shards + at, count - at, plan);
+    } while (at < count && !plan->has_hole);
+    wi_free(sync->env, shards);
     return WEIR_OK;
 }
 

@@ -3,6 +3,10 @@
  * HierarchicalShardSyncer, reference/kcl.md 2.7). Pure. Missing ancestors come first, so that a
  * crash half-way leaves a consistent prefix; a child whose parent still has an unfinished lease
  * gets none now: the parent's owner creates it at the shard's end.
+ *
+ * The shards of several streams stand in one list, told apart by what stands before the last ':' of
+ * their ids (core/shard_key.h): none has a parent in another stream, whether a stream is new is
+ * asked of its own leases, and each is audited by itself.
  */
 #ifndef WI_COORDINATOR_SHARD_SYNC_H
 #define WI_COORDINATOR_SHARD_SYNC_H
@@ -24,7 +28,7 @@ struct wi_shard_sync_input {
 struct wi_shard_sync_plan {
     struct wi_lease *create; /* parents before children; unowned, with their first checkpoint */
     size_t create_count;
-    bool has_hole; /* the open shards leave hash keys that no shard covers */
+    bool has_hole; /* the open shards of a stream leave hash keys that none of them covers */
     struct weir_hash_range hole;
 };
 

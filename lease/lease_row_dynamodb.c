@@ -14,6 +14,7 @@
 #include "core/check.h"
 #include "core/hash_key.h"
 #include "core/position.h"
+#include "core/shard_key.h"
 #include "core/str.h"
 #include "lease/lease.h"
 #include "lease/lease_names_dynamodb.h"
@@ -81,8 +82,14 @@ read_text(const cJSON *item, const char *name, char *ret, size_t size)
     return wi_str_copy(ret, size, wi_str(text));
 }
 
+/* Java writes bare shard ids; inside weir they have their stream before them, like the key. */
 static bool
-read_ids(const cJSON *item, const char *name, char (*ret)[WEIR_NAME_SIZE], size_t max)
+read_ids(
+    const cJSON *item,
+    const char *name,
+    struct weir_str stream,
+    char (*ret)[WEIR_NAME_SIZE],
+    size_t max)
 {
     const cJSON *ids = wi_dynamodb_texts(item, name);
     const cJSON *id = NULL;
@@ -94,7 +101,8 @@ read_ids(const cJSON *item, const char *name, char (*ret)[WEIR_NAME_SIZE], size_
     cJSON_ArrayForEach(id, ids)
     {
         if (count == max || !cJSON_IsString(id) ||
-            !wi_str_copy(ret[count], WEIR_NAME_SIZE, wi_str(id->valuestring))) {
+            wi_shard_key_stream(wi_str(id->valuestring)).length > 0 ||
+            wi_shard_key_join(stream, wi_str(id->valuestring), ret[count]) != WEIR_OK) {
             return false;
         }
         count++;
@@ -130,20 +138,37 @@ read_throughput(const cJSON *item)
     return kbps > 0.0 && kbps < THROUGHPUT_MAX_KBPS ? (uint64_t)(kbps * BYTES_PER_KB) : 0;
 }
 
+/* Whether an attribute says what the key says already; it may be absent. */
+static bool
+agrees(const cJSON *item, const char *name, struct weir_str expected)
+{
+    const char *text = wi_dynamodb_text(item, name);
+
+    return text == NULL ? !wi_dynamodb_has(item, name) : wi_str_equal_z(expected, text);
+}
+
+/* Which shard, of which stream: one of several has its stream in the key. */
 static bool
 read_shard(const cJSON *item, struct wi_dynamodb_lease *row)
 {
     struct wi_lease *lease = &row->lease;
-    const char *shard_id = wi_dynamodb_text(item, SHARD_ID);
+    struct wi_stream_identifier identifier;
+    struct weir_str key;
+    struct weir_str stream;
 
     if (!read_text(item, LEASE_KEY, lease->lease_key, sizeof lease->lease_key)) {
         return false;
     }
-    row->has_stream = wi_dynamodb_has(item, STREAM_NAME);
-    shard_id = shard_id != NULL ? shard_id : lease->lease_key;
-    return wi_str_copy(lease->shard_id, sizeof lease->shard_id, wi_str(shard_id)) &&
-           read_ids(item, PARENT_SHARD_IDS, lease->parent_shard_ids, WEIR_PARENTS_MAX) &&
-           read_ids(item, CHILD_SHARD_IDS, lease->child_shard_ids, WEIR_CHILDREN_MAX) &&
+    key = wi_str(lease->lease_key);
+    stream = wi_shard_key_stream(key);
+    row->has_stream = stream.length > 0;
+    if (row->has_stream && wi_stream_identifier_parse(stream, &identifier) != WEIR_OK) {
+        return false;
+    }
+    return agrees(item, STREAM_NAME, stream) && agrees(item, SHARD_ID, wi_shard_key_shard(key)) &&
+           wi_str_copy(lease->shard_id, sizeof lease->shard_id, key) &&
+           read_ids(item, PARENT_SHARD_IDS, stream, lease->parent_shard_ids, WEIR_PARENTS_MAX) &&
+           read_ids(item, CHILD_SHARD_IDS, stream, lease->child_shard_ids, WEIR_CHILDREN_MAX) &&
            read_range(item, &lease->range);
 }
 

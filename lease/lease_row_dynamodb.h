@@ -43,7 +43,7 @@ enum wi_dynamodb_row_kind wi_dynamodb_row_kind(const cJSON *item);
 struct wi_dynamodb_lease {
     struct wi_lease lease;            /* owner: who works on it now; owner_state: NONE or ALIVE */
     bool is_ours;                     /* weir's attributes hold */
-    bool has_stream;                  /* of a multi-stream application */
+    bool has_stream;                  /* of one of several streams, named in its key */
     char java_owner[WEIR_OWNER_SIZE]; /* leaseOwner: during a hand-off the next one */
     char java_checkpoint_owner[WEIR_OWNER_SIZE]; /* checkpointOwner: "" if absent */
     size_t state_length;

@@ -9,6 +9,8 @@
 
 #include "aws/dynamodb_item.h"
 #include "core/position.h"
+#include "core/shard_key.h"
+#include "core/str.h"
 #include "lease/lease.h"
 #include "lease/lease_names_dynamodb.h"
 #include "lease/lease_position_dynamodb.h"
@@ -119,6 +121,38 @@ set_replay(struct wi_dynamodb_write *write, const struct wi_lease *lease)
     }
 }
 
+/* Sets of shards: bare ids, whatever stands before them in weir. */
+static void
+set_ids(
+    struct wi_dynamodb_write *write,
+    const char *name,
+    const char (*ids)[WEIR_NAME_SIZE],
+    size_t count)
+{
+    char bare[WEIR_PARENTS_MAX][WEIR_NAME_SIZE] = {{0}};
+
+    _Static_assert(WEIR_CHILDREN_MAX <= WEIR_PARENTS_MAX, "there is room for either");
+    for (size_t i = 0; i < count; i++) {
+        (void)wi_str_copy(bare[i], sizeof bare[i], wi_shard_key_shard(wi_str(ids[i])));
+    }
+    wi_dynamodb_set_texts(write, name, (const char(*)[WEIR_NAME_SIZE])bare, count);
+}
+
+/* What Java's rows of several streams have beside the key. */
+static void
+set_stream(struct wi_dynamodb_write *write, const char *lease_key)
+{
+    const struct weir_str stream = wi_shard_key_stream(wi_str(lease_key));
+    char text[WEIR_LEASE_KEY_SIZE];
+
+    if (stream.length > 0) {
+        (void)wi_str_copy(text, sizeof text, stream);
+        wi_dynamodb_set_text(write, STREAM_NAME, text);
+        (void)wi_str_copy(text, sizeof text, wi_shard_key_shard(wi_str(lease_key)));
+        wi_dynamodb_set_text(write, SHARD_ID, text);
+    }
+}
+
 void
 wi_dynamodb_lease_create(struct wi_dynamodb_write *write, const struct wi_lease *lease)
 {
@@ -129,8 +163,9 @@ wi_dynamodb_lease_create(struct wi_dynamodb_write *write, const struct wi_lease 
     wi_dynamodb_set_u64(write, LEASE_COUNTER, 0);
     wi_dynamodb_set_u64(write, OWNER_SWITCHES, 0);
     set_position(write, &checkpoint_names, &lease->checkpoint);
-    wi_dynamodb_set_texts(write, PARENT_SHARD_IDS, lease->parent_shard_ids, WEIR_PARENTS_MAX);
-    wi_dynamodb_set_texts(write, CHILD_SHARD_IDS, lease->child_shard_ids, WEIR_CHILDREN_MAX);
+    set_stream(write, lease->lease_key);
+    set_ids(write, PARENT_SHARD_IDS, lease->parent_shard_ids, WEIR_PARENTS_MAX);
+    set_ids(write, CHILD_SHARD_IDS, lease->child_shard_ids, WEIR_CHILDREN_MAX);
     (void)weir_hash_key_format(lease->range.start, number);
     wi_dynamodb_set_text(write, STARTING_HASH_KEY, number);
     (void)weir_hash_key_format(lease->range.end, number);
@@ -243,8 +278,7 @@ wi_dynamodb_lease_change(
         set_replay(write, after);
         wi_dynamodb_set_u64(write, OWNER_SWITCHES, after->owner_switches_since_checkpoint);
         if (after->child_shard_ids[0][0] != '\0') {
-            wi_dynamodb_set_texts(
-                write, CHILD_SHARD_IDS, after->child_shard_ids, WEIR_CHILDREN_MAX);
+            set_ids(write, CHILD_SHARD_IDS, after->child_shard_ids, WEIR_CHILDREN_MAX);
         }
     }
     change_marks(write, after);

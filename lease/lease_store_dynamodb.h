@@ -69,6 +69,8 @@ struct wi_dynamodb_store {
     enum wi_dynamodb_mode mode;        /* 2X, UPGRADE or 3X; without a row Migration3.0: 2X */
     struct weir_mono mode_looked;      /* when the row was last read */
     struct weir_mono layout_looked;
+    bool reads_one;              /* a lease of one stream was seen at the start */
+    bool reads_several;          /* one of several streams' */
     char owner[WEIR_OWNER_SIZE]; /* the worker of this process: whose leases are polled */
     struct wi_worker self;
     bool has_row; /* self is in the table */

@@ -315,7 +315,7 @@ create_state(struct wi_dynamodb_store *store)
 
 /* A page is enough to tell: an application has a lease, or none; of many streams, or of one. */
 static enum weir_error
-look_at_leases(struct wi_dynamodb_store *store, bool *ret_any, bool *ret_streams)
+look_at_leases(struct wi_dynamodb_store *store, bool *ret_any)
 {
     const struct weir_position initial = {.type = WEIR_AT_TIMESTAMP};
     struct wi_dynamodb_request request;
@@ -324,7 +324,6 @@ look_at_leases(struct wi_dynamodb_store *store, bool *ret_any, bool *ret_streams
     enum weir_error error = WEIR_OK;
 
     *ret_any = false;
-    *ret_streams = false;
     wi_dynamodb_request_init(&request, store->env);
     wi_dynamodb_build_scan(&request, &store->leases, NULL, 0, 1);
     wi_dynamodb_perform(&store->dynamodb, &request, 1);
@@ -333,9 +332,10 @@ look_at_leases(struct wi_dynamodb_store *store, bool *ret_any, bool *ret_streams
     {
         if (wi_dynamodb_row_kind(item) == WI_DYNAMODB_ROW_LEASE) {
             *ret_any = true;
-            *ret_streams =
-                *ret_streams ||
-                (wi_dynamodb_lease_read(item, &initial, &row) == WEIR_OK && row.has_stream);
+            if (wi_dynamodb_lease_read(item, &initial, &row) == WEIR_OK) {
+                store->reads_several |= row.has_stream;
+                store->reads_one |= !row.has_stream;
+            }
         }
     }
     wi_dynamodb_request_free(&request);
@@ -348,11 +348,10 @@ check_mode(struct wi_dynamodb_store *store, bool *ret_is_new, struct weir_detail
 {
     struct wi_dynamodb_state state;
     bool any = false;
-    bool streams = false;
     enum weir_error error = wi_dynamodb_get_state(store, &state);
 
     if (error == WEIR_OK) {
-        error = look_at_leases(store, &any, &streams);
+        error = look_at_leases(store, &any);
     }
     if (error != WEIR_OK) {
         return wi_detail(
@@ -361,14 +360,6 @@ check_mode(struct wi_dynamodb_store *store, bool *ret_is_new, struct weir_detail
             "DynamoDB table %s cannot be read: %s",
             store->lease_name,
             weir_error_text(error));
-    }
-    if (streams) {
-        return wi_detail(
-            detail,
-            WEIR_EUNSUPPORTED,
-            "application %s reads several streams; a weir worker reads one: use an application "
-            "of its own",
-            store->lease_name);
     }
     *ret_is_new = state.mode == WI_DYNAMODB_MODE_NONE && !any;
     pthread_mutex_lock(&store->mutex);

@@ -74,6 +74,18 @@ adopt(struct wi_dynamodb_store *store, const struct wi_application *application)
     pthread_mutex_unlock(&store->mutex);
 }
 
+/* Whether leases of Java workers, who tell weir no URL, have the form that this application's have:
+ * nobody turns leases of one stream into those of several, or back. */
+static enum weir_error
+check_streams(const struct wi_dynamodb_store *store, const struct wi_application *wish)
+{
+    const bool wants_several = wi_application_reads_several(wish);
+
+    return (wants_several && store->reads_one) || (!wants_several && store->reads_several)
+               ? WEIR_ECONFLICT
+               : WEIR_OK;
+}
+
 enum weir_error
 wi_dynamodb_open_application(
     void *context, const struct wi_application *wish, struct wi_application *ret)
@@ -108,7 +120,10 @@ wi_dynamodb_open_application(
                                       .has_leases = table.lease_count + table.damaged_count > 0};
     wi_lease_table_free(store->env, &table);
     agreed = state.application;
-    error = wi_application_join(&agreed, wish, &facts, &changed);
+    error = check_streams(store, wish);
+    if (error == WEIR_OK) {
+        error = wi_application_join(&agreed, wish, &facts, &changed);
+    }
     if (error == WEIR_OK && changed && state.mode != WI_DYNAMODB_MODE_NONE) {
         error = write_state(store, &agreed); /* workers of 2.x must not find such a row */
     }

@@ -11,6 +11,9 @@
 #include "lease/lease_rules.h"
 #include "lease/lease_store.h"
 
+/* How the URL of several streams begins (stream/stream_kinesis_url.h); no name has a '*'. */
+#define SEVERAL_STREAMS "kinesis:*"
+
 #define FIRST_COUNTER 1U /* 0 means: there is no row */
 
 struct wi_owner_view
@@ -145,6 +148,12 @@ wi_leader_apply_release(struct wi_leader *leader, const char *owner, uint64_t te
     }
     leader->owner[0] = '\0';
     return WEIR_OK;
+}
+
+bool
+wi_application_reads_several(const struct wi_application *application)
+{
+    return strncmp(application->stream_url, SEVERAL_STREAMS, strlen(SEVERAL_STREAMS)) == 0;
 }
 
 enum weir_error

@@ -87,6 +87,10 @@ WEIR_MUST_CHECK enum weir_error wi_application_join(
     const struct wi_application_facts *facts,
     bool *ret_changed);
 
+/* Whether it reads several streams: what it remembers names none of them then, so that their list
+ * may change, and its lease keys have their streams in them. */
+bool wi_application_reads_several(const struct wi_application *application);
+
 WEIR_MUST_CHECK enum weir_error wi_application_check(const struct wi_application *application);
 
 /* A row got this epoch; ownership changed. */

@@ -1,4 +1,4 @@
-/* Kinesis as a stream source: open, close, describe, wait. */
+/* Kinesis as a stream source: open, close, describe. */
 #include "stream/stream_kinesis.h"
 
 #include <openssl/evp.h>
@@ -9,7 +9,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <weir/env.h>
 #include <weir/error.h>
@@ -21,78 +20,11 @@
 #include "aws/kinesis_api.h"
 #include "core/detail.h"
 #include "core/memory.h"
-#include "core/mono.h"
 #include "core/str.h"
 #include "stream/shard_graph.h"
 #include "stream/stream_kinesis_fanout.h"
 #include "stream/stream_kinesis_url.h"
 #include "stream/stream_source.h"
-
-/* How often a change that was begun is looked at, and for how long. */
-#define ACTIVE_POLL_MS 300
-#define ACTIVE_WAIT_MS 120000
-
-#define NS_PER_SECOND 1000000000L
-
-/* --- waiting --- */
-
-/* Wait under the lock until interrupted, until the word is another one than `seen`, or until the
- * time is over. */
-static void
-wait_locked(struct wi_kinesis_stream *stream, const uint32_t *seen, int64_t ms)
-{
-    struct timespec until = {0};
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000 * WI_NS_PER_MS);
-    if (until.tv_nsec >= NS_PER_SECOND) {
-        until.tv_nsec -= NS_PER_SECOND;
-        until.tv_sec++;
-    }
-    while (!stream->interrupted && (seen == NULL || *seen == stream->word) &&
-           pthread_cond_timedwait(&stream->woken, &stream->lock, &until) == 0) {
-    }
-}
-
-bool
-wi_kinesis_pause(struct wi_kinesis_stream *stream, int64_t ms)
-{
-    bool interrupted;
-
-    pthread_mutex_lock(&stream->lock);
-    wait_locked(stream, NULL, ms);
-    interrupted = stream->interrupted;
-    pthread_mutex_unlock(&stream->lock);
-    return !interrupted;
-}
-
-/* Kinesis wakes nobody, so without subscriptions the word stays the same, and readers come back by
- * themselves after weir_get_result.retry_after_ms. */
-static uint32_t
-wait_word(void *source, uint32_t seen, int64_t timeout_ms)
-{
-    struct wi_kinesis_stream *stream = source;
-    uint32_t word;
-
-    pthread_mutex_lock(&stream->lock);
-    wait_locked(stream, &seen, timeout_ms);
-    word = stream->word;
-    pthread_mutex_unlock(&stream->lock);
-    return word;
-}
-
-static uint32_t
-wake_word(void *source)
-{
-    struct wi_kinesis_stream *stream = source;
-    uint32_t word;
-
-    pthread_mutex_lock(&stream->lock);
-    word = stream->word;
-    pthread_mutex_unlock(&stream->lock);
-    return word;
-}
 
 static uint64_t
 version(void *source)
@@ -288,32 +220,6 @@ trim(
     return wi_detail(detail, WEIR_EUNSUPPORTED, "Kinesis trims its streams by itself");
 }
 
-enum weir_error
-wi_kinesis_wait_active(struct wi_kinesis_stream *stream, struct weir_detail *detail)
-{
-    struct wi_kinesis_summary summary = {.status = WI_KINESIS_UPDATING};
-
-    for (int64_t waited = 0; waited < ACTIVE_WAIT_MS; waited += ACTIVE_POLL_MS) {
-        const enum weir_error error = wi_kinesis_describe_summary(&stream->api, &summary, detail);
-
-        if (error != WEIR_OK && error != WEIR_ETHROTTLED) {
-            return error;
-        }
-        if (error == WEIR_OK && summary.status == WI_KINESIS_ACTIVE) {
-            return WEIR_OK;
-        }
-        if (!wi_kinesis_pause(stream, ACTIVE_POLL_MS)) {
-            return WEIR_ECANCELED;
-        }
-    }
-    return wi_detail(
-        detail,
-        WEIR_ETIMEOUT,
-        "stream %s is still being changed after %d s: it goes on by itself",
-        stream->url.stream_name,
-        ACTIVE_WAIT_MS / 1000);
-}
-
 /* --- open and close --- */
 
 static void
@@ -327,10 +233,10 @@ close_stream(void *source)
     }
     wi_free(stream->env, stream->slots);
     wi_free(stream->env, stream->shards);
-    if (stream->client != NULL) {
+    if (stream->client != NULL && stream->shared == NULL) {
         wi_aws_client_close(stream->client);
     }
-    if (stream->http != NULL) {
+    if (stream->http != NULL && stream->shared == NULL) {
         wi_http_close(stream->http);
     }
     EVP_MD_free(stream->md5);
@@ -340,7 +246,7 @@ close_stream(void *source)
     wi_free(stream->env, stream);
 }
 
-static const struct wi_stream_source_ops kinesis_ops = {
+const struct wi_stream_source_ops wi_kinesis_ops = {
     .close = close_stream,
     .describe = describe,
     .put = wi_kinesis_put,
@@ -351,8 +257,8 @@ static const struct wi_stream_source_ops kinesis_ops = {
     .scale = wi_kinesis_scale,
     .trim = trim,
     .version = version,
-    .wait = wait_word,
-    .wake_word = wake_word,
+    .wait = wi_kinesis_wait_word,
+    .wake_word = wi_kinesis_wake_word,
     .slot_word = wi_kinesis_slot_word,
     .interrupt = interrupt,
     .fetch_is_local = false,
@@ -364,44 +270,90 @@ text_or_null(const char *text)
     return text[0] == '\0' ? NULL : text;
 }
 
-static enum weir_error
-open_client(struct wi_kinesis_stream *stream, struct weir_detail *detail)
+enum weir_error
+wi_kinesis_open_client(
+    const struct weir_env *env,
+    const struct wi_kinesis_url *url,
+    struct wi_http *http,
+    struct wi_aws_client **ret,
+    struct weir_detail *detail)
 {
     const struct wi_aws_options options = {
         .service = WI_KINESIS_SERVICE,
         .target_prefix = WI_KINESIS_TARGET,
         .content_type = WI_KINESIS_CONTENT_TYPE,
-        .region = text_or_null(stream->url.region),
-        .endpoint = text_or_null(stream->url.endpoint),
-        .profile = text_or_null(stream->url.profile)};
+        .region = text_or_null(url->region),
+        .endpoint = text_or_null(url->endpoint),
+        .profile = text_or_null(url->profile)};
+
+    return wi_aws_client_open(env, http, &options, ret, detail);
+}
+
+/* Of its own; with several streams they are there. */
+static enum weir_error
+open_client(struct wi_kinesis_stream *stream, struct weir_detail *detail)
+{
     enum weir_error error = WEIR_OK;
 
     if (stream->http == NULL) {
         error = wi_http_open_curl(
             stream->env, &(struct wi_http_curl_options){NULL}, &stream->http, detail);
     }
-    if (error == WEIR_OK) {
-        error = wi_aws_client_open(stream->env, stream->http, &options, &stream->client, detail);
-    }
+    return error == WEIR_OK ? wi_kinesis_open_client(
+                                  stream->env, &stream->url, stream->http, &stream->client, detail)
+                            : error;
+}
+
+static void
+init_api(struct wi_kinesis_stream *stream)
+{
     stream->api.env = stream->env;
     stream->api.client = stream->client;
     atomic_store(&stream->api.asks_for_cbor, stream->url.encoding == WI_KINESIS_CBOR);
     memcpy(stream->api.stream_name, stream->url.stream_name, sizeof stream->api.stream_name);
     memcpy(stream->api.stream_arn, stream->url.stream_arn, sizeof stream->api.stream_arn);
-    return error;
 }
 
-static void
-init_waiting(struct wi_kinesis_stream *stream)
+/* NULL: no memory. */
+static struct wi_kinesis_stream *
+new_handle(const struct weir_env *env)
 {
-    pthread_condattr_t attributes;
+    struct wi_kinesis_stream *stream = wi_alloc(env, sizeof *stream);
 
-    pthread_mutex_init(&stream->lock, NULL);
-    pthread_mutex_init(&stream->consumer_lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&stream->woken, &attributes);
-    pthread_condattr_destroy(&attributes);
+    if (stream != NULL) {
+        stream->env = env;
+        stream->pages_bytes = &stream->own_pages_bytes;
+        wi_kinesis_init_waiting(&stream->lock, &stream->woken);
+        pthread_mutex_init(&stream->consumer_lock, NULL);
+        stream->md5 = EVP_MD_fetch(NULL, "MD5", NULL);
+    }
+    return stream;
+}
+
+enum weir_error
+wi_kinesis_open_shared(
+    const struct weir_env *env,
+    const struct wi_kinesis_url *url,
+    struct wi_kinesis_shared *shared,
+    struct wi_kinesis_stream **ret)
+{
+    struct wi_kinesis_stream *stream = new_handle(env);
+
+    if (stream == NULL) {
+        return WEIR_ENOMEM;
+    }
+    stream->shared = shared;
+    stream->http = shared->http;
+    stream->client = shared->client;
+    stream->pages_bytes = &shared->pages_bytes;
+    stream->url = *url;
+    init_api(stream);
+    if (stream->md5 == NULL) {
+        close_stream(stream);
+        return WEIR_EPLATFORM;
+    }
+    *ret = stream;
+    return WEIR_OK;
 }
 
 /* A handle that can send requests, by `http` or, if that is NULL, by its own; nothing has been
@@ -414,7 +366,7 @@ open_handle(
     struct wi_kinesis_stream **ret,
     struct weir_detail *detail)
 {
-    struct wi_kinesis_stream *stream = wi_alloc(env, sizeof *stream);
+    struct wi_kinesis_stream *stream = new_handle(env);
     enum weir_error error;
 
     if (stream == NULL) {
@@ -423,12 +375,9 @@ open_handle(
         }
         return wi_detail(detail, WEIR_ENOMEM, "%s: no memory", url);
     }
-    stream->env = env;
     stream->http = http;
-    init_waiting(stream);
     error = wi_kinesis_url_parse(url, &stream->url, detail);
     if (error == WEIR_OK) {
-        stream->md5 = EVP_MD_fetch(NULL, "MD5", NULL);
         error = stream->md5 == NULL ? wi_detail(detail, WEIR_EPLATFORM, "OpenSSL has no MD5")
                                     : open_client(stream, detail);
     }
@@ -436,6 +385,7 @@ open_handle(
         close_stream(stream);
         return error;
     }
+    init_api(stream);
     *ret = stream;
     return WEIR_OK;
 }
@@ -456,6 +406,14 @@ name_stream(const struct wi_kinesis_stream *stream, struct weir_stream *ret)
         (void)snprintf(ret->url, sizeof ret->url, WI_KINESIS_SCHEME "%s", stream->url.stream_name);
     }
     memcpy(ret->name, stream->url.stream_name, sizeof ret->name);
+}
+
+void
+wi_kinesis_note_summary(struct wi_kinesis_stream *stream, const struct wi_kinesis_summary *summary)
+{
+    atomic_store(&stream->retention_ms, summary->retention_ms);
+    atomic_store(&stream->record_bytes_max, summary->record_bytes_max);
+    memcpy(stream->arn, summary->stream_arn, sizeof stream->arn);
 }
 
 enum weir_error
@@ -488,11 +446,9 @@ wi_stream_kinesis_open_with(
         close_stream(source);
         return error;
     }
-    atomic_store(&source->retention_ms, summary.retention_ms);
-    atomic_store(&source->record_bytes_max, summary.record_bytes_max);
-    memcpy(source->arn, summary.stream_arn, sizeof source->arn);
+    wi_kinesis_note_summary(source, &summary);
     name_stream(source, stream);
-    stream->ops = &kinesis_ops;
+    stream->ops = &wi_kinesis_ops;
     stream->source = source;
     return WEIR_OK;
 }
@@ -542,12 +498,12 @@ wi_stream_kinesis_delete(const struct weir_env *env, const char *url, struct wei
         return error;
     }
     error = wi_kinesis_delete_stream(&stream->api, detail);
-    for (int64_t waited = 0; error == WEIR_OK && waited < ACTIVE_WAIT_MS;
-         waited += ACTIVE_POLL_MS) {
+    for (int64_t waited = 0; error == WEIR_OK && waited < WI_KINESIS_ACTIVE_WAIT_MS;
+         waited += WI_KINESIS_ACTIVE_POLL_MS) {
         if (wi_kinesis_describe_summary(&stream->api, &summary, NULL) == WEIR_ENOTFOUND) {
             break;
         }
-        (void)wi_kinesis_pause(stream, ACTIVE_POLL_MS);
+        (void)wi_kinesis_pause(stream, WI_KINESIS_ACTIVE_POLL_MS);
     }
     close_stream(stream);
     return error;

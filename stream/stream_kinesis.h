@@ -1,10 +1,11 @@
 /*
  * Kinesis as a stream source: what its files share. docs/kinesis.md has the rules.
  *
- * stream_kinesis.c opens, closes and describes; _get.c reads, with a reader for each shard
+ * stream_kinesis.c opens, closes and describes; _wait.c waits; _get.c reads, with a reader for each
+ * shard
  * (_reader.c) whose page is cut into batches (_records.c); _fanout.c gets pages from a subscription
  * (_subscription.c) instead; _latest.c says what LATEST means in numbers; _put.c puts; _reshard.c
- * splits, merges and scales.
+ * splits, merges and scales; _set.c puts several streams side by side.
  */
 #ifndef WI_STREAM_STREAM_KINESIS_H
 #define WI_STREAM_STREAM_KINESIS_H
@@ -94,8 +95,21 @@ struct wi_kinesis_slot {
     atomic_uint word;                 /* raised when an event of a subscription has come */
 };
 
+/* What the handles of several streams have in common: connections, credentials, bounds, one wake
+ * word. The set of them (stream_kinesis_set.h) owns it. */
+struct wi_kinesis_shared {
+    struct wi_http *http;
+    struct wi_aws_client *client;
+    _Atomic size_t pages_bytes;
+    pthread_mutex_t lock; /* guards what follows; no other lock is taken under it */
+    pthread_cond_t woken;
+    bool interrupted;
+    uint32_t word; /* raised with that of any stream */
+};
+
 struct wi_kinesis_stream {
     const struct weir_env *env;
+    struct wi_kinesis_shared *shared; /* NULL: http and client are its own */
     struct wi_http *http;
     struct wi_aws_client *client;
     struct wi_kinesis_api api;
@@ -103,9 +117,10 @@ struct wi_kinesis_stream {
     EVP_MD *md5;
     _Atomic int64_t retention_ms;
     _Atomic size_t record_bytes_max;
-    _Atomic size_t pages_bytes; /* memory of all pages */
-    _Atomic uint64_t version;   /* raised when a look at the stream itself is due */
-    _Atomic bool is_suspect;    /* something of the stream was not found */
+    _Atomic size_t *pages_bytes; /* memory of all pages: its own sum, or that of the set */
+    _Atomic size_t own_pages_bytes;
+    _Atomic uint64_t version; /* raised when a look at the stream itself is due */
+    _Atomic bool is_suspect;  /* something of the stream was not found */
     char arn[WI_KINESIS_ARN_SIZE];
     pthread_mutex_t consumer_lock;          /* guards the next; held while Kinesis is asked */
     char consumer_arn[WI_KINESIS_ARN_SIZE]; /* for enhanced fan-out; "": not known to be active */
@@ -141,7 +156,40 @@ enum weir_error wi_stream_kinesis_create(
 enum weir_error wi_stream_kinesis_delete(
     const struct weir_env *env, const char *url, struct weir_detail *detail);
 
+/* A handle for one of several streams, named by `url`; nothing is sent. Borrows `shared`. Closed by
+ * wi_kinesis_ops.close(). */
+enum weir_error wi_kinesis_open_shared(
+    const struct weir_env *env,
+    const struct wi_kinesis_url *url,
+    struct wi_kinesis_shared *shared,
+    struct wi_kinesis_stream **ret);
+/* The client for a URL's region, endpoint and profile, by `http`. */
+enum weir_error wi_kinesis_open_client(
+    const struct weir_env *env,
+    const struct wi_kinesis_url *url,
+    struct wi_http *http,
+    struct wi_aws_client **ret,
+    struct weir_detail *detail);
+/* Keep what the summary says of the stream. */
+void wi_kinesis_note_summary(
+    struct wi_kinesis_stream *stream, const struct wi_kinesis_summary *summary);
+/* Wait under the lock until interrupted, until the word is another one than `seen` (NULL: none), or
+ * until the time is over. */
+struct wi_kinesis_wait {
+    pthread_mutex_t *lock;
+    pthread_cond_t *woken;
+    const bool *interrupted;
+    const uint32_t *word;
+};
+void wi_kinesis_wait_locked(const struct wi_kinesis_wait *wait, const uint32_t *seen, int64_t ms);
+/* Lock and condition for it. */
+void wi_kinesis_init_waiting(pthread_mutex_t *lock, pthread_cond_t *woken);
+
+extern const struct wi_stream_source_ops wi_kinesis_ops;
+
 /* Slots of the vtable. */
+uint32_t wi_kinesis_wait_word(void *source, uint32_t seen, int64_t timeout_ms);
+uint32_t wi_kinesis_wake_word(void *source);
 enum weir_error wi_kinesis_get(
     void *source,
     const struct weir_get_request *request,
@@ -164,6 +212,9 @@ enum weir_error wi_kinesis_scale(void *source, uint32_t shards, struct weir_deta
 
 /* List the shards anew and keep the list. */
 enum weir_error wi_kinesis_refresh(struct wi_kinesis_stream *stream, struct weir_detail *detail);
+/* How often a change that was begun is looked at, and for how long. */
+#define WI_KINESIS_ACTIVE_POLL_MS 300
+#define WI_KINESIS_ACTIVE_WAIT_MS 120000
 /* Wait for a change that was begun; WEIR_ETIMEOUT if it takes too long. */
 enum weir_error wi_kinesis_wait_active(
     struct wi_kinesis_stream *stream, struct weir_detail *detail);

@@ -387,8 +387,8 @@ wi_kinesis_fanout_fetch(
     if (error == WEIR_OK) {
         error = fetch(reader, detail);
     }
-    atomic_fetch_add(&stream->pages_bytes, wi_kinesis_reader_page_bytes(reader));
-    atomic_fetch_sub(&stream->pages_bytes, before);
+    atomic_fetch_add(stream->pages_bytes, wi_kinesis_reader_page_bytes(reader));
+    atomic_fetch_sub(stream->pages_bytes, before);
     return error;
 }
 

@@ -265,7 +265,9 @@ fetch(
             stream->env,
             error == WEIR_ETHROTTLED || is_told(error) ? WEIR_LOG_DEBUG : WEIR_LOG_WARN,
             "stream",
-            "%s: %s",
+            "%s%s%s: %s",
+            stream->shared == NULL ? "" : stream->url.stream_name,
+            stream->shared == NULL ? "" : " ",
             reader->shard_id,
             detail.text[0] == '\0' ? weir_error_text(error) : detail.text);
     }

@@ -84,7 +84,7 @@ wi_kinesis_reader_page_bytes(const struct wi_kinesis_reader *reader)
 void
 wi_kinesis_reader_drop_page(struct wi_kinesis_reader *reader)
 {
-    atomic_fetch_sub(&reader->stream->pages_bytes, wi_kinesis_reader_page_bytes(reader));
+    atomic_fetch_sub(reader->stream->pages_bytes, wi_kinesis_reader_page_bytes(reader));
     wi_buffer_free(&reader->text);
     wi_free(reader->stream->env, reader->page.records);
     reader->page = (struct wi_kinesis_page){.count = 0};
@@ -272,7 +272,7 @@ iterator_is_usable(const struct wi_kinesis_reader *reader)
 static size_t
 records_to_ask(const struct wi_kinesis_reader *reader)
 {
-    const size_t used = atomic_load(&reader->stream->pages_bytes);
+    const size_t used = atomic_load(reader->stream->pages_bytes);
     const size_t own = wi_kinesis_reader_page_bytes(reader);
     const size_t others = used > own ? used - own : 0;
     const size_t left =
@@ -483,7 +483,7 @@ wi_kinesis_reader_fetch(struct wi_kinesis_reader *reader, struct weir_detail *de
     } else if (error == WEIR_EEXPIRED) {
         wi_buffer_reset(&reader->iterator); /* G1: from the last number, never from the start */
     }
-    atomic_fetch_add(&stream->pages_bytes, wi_kinesis_reader_page_bytes(reader));
-    atomic_fetch_sub(&stream->pages_bytes, before);
+    atomic_fetch_add(stream->pages_bytes, wi_kinesis_reader_page_bytes(reader));
+    atomic_fetch_sub(stream->pages_bytes, before);
     return error;
 }

@@ -81,7 +81,7 @@ push(struct wi_kinesis_subscription *s, struct event *event)
     s->last = &event->next;
     s->event_count++;
     s->event_bytes += event->text.capacity;
-    atomic_fetch_add(&s->stream->pages_bytes, event->text.capacity);
+    atomic_fetch_add(s->stream->pages_bytes, event->text.capacity);
 }
 
 static struct event *
@@ -98,7 +98,7 @@ pop(struct wi_kinesis_subscription *s)
     }
     s->event_count--;
     s->event_bytes -= event->text.capacity;
-    atomic_fetch_sub(&s->stream->pages_bytes, event->text.capacity);
+    atomic_fetch_sub(s->stream->pages_bytes, event->text.capacity);
     return event;
 }
 
@@ -125,7 +125,7 @@ is_full(const struct wi_kinesis_subscription *s, size_t bytes)
 {
     return s->first != NULL && (s->event_count >= WI_KINESIS_QUEUE_EVENTS_MAX ||
                                 s->event_bytes + bytes > WI_KINESIS_QUEUE_BYTES_MAX ||
-                                atomic_load(&s->stream->pages_bytes) > WI_KINESIS_PAGES_BYTES_MAX);
+                                atomic_load(s->stream->pages_bytes) > WI_KINESIS_PAGES_BYTES_MAX);
 }
 
 /* --- the thread --- */
@@ -134,11 +134,19 @@ is_full(const struct wi_kinesis_subscription *s, size_t bytes)
 static void
 wake_reader(struct wi_kinesis_subscription *s)
 {
+    struct wi_kinesis_shared *shared = s->stream->shared;
+
     atomic_fetch_add(s->word, 1);
     pthread_mutex_lock(&s->stream->lock);
     s->stream->word++;
     pthread_cond_broadcast(&s->stream->woken);
     pthread_mutex_unlock(&s->stream->lock);
+    if (shared != NULL) {
+        pthread_mutex_lock(&shared->lock);
+        shared->word++;
+        pthread_cond_broadcast(&shared->woken);
+        pthread_mutex_unlock(&shared->lock);
+    }
 }
 
 static int64_t

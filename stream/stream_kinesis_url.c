@@ -10,12 +10,13 @@
 
 #include "core/detail.h"
 #include "core/quantity.h"
+#include "core/shard_key.h"
 #include "core/str.h"
 
 #define ARN_PREFIX   "arn:"
 #define ARN_RESOURCE ":stream/"
-/* arn:PARTITION:kinesis:REGION:ACCOUNT:stream/NAME */
-#define ARN_REGION_FIELD 3
+/* How much of a wrong piece a message shows. */
+#define SHOWN_MAX 64U
 
 bool
 wi_kinesis_url_is(const char *url)
@@ -34,9 +35,9 @@ bad_name(const char *url, struct weir_detail *detail)
         url);
 }
 
-/* Field `number` of an ARN, from 0. */
-static struct weir_str
-arn_field(struct weir_str arn, unsigned number)
+/* arn:PARTITION:kinesis:REGION:ACCOUNT:stream/NAME */
+struct weir_str
+wi_kinesis_arn_field(struct weir_str arn, unsigned number)
 {
     struct weir_str head = arn;
     struct weir_str tail = arn;
@@ -66,7 +67,8 @@ parse_place(struct weir_str place, struct wi_kinesis_url *ret)
             return WEIR_EINVAL;
         }
         name = wi_str(resource + strlen(ARN_RESOURCE));
-        (void)wi_str_copy(ret->region, sizeof ret->region, arn_field(place, ARN_REGION_FIELD));
+        (void)wi_str_copy(
+            ret->region, sizeof ret->region, wi_kinesis_arn_field(place, WI_KINESIS_ARN_REGION));
     }
     if (weir_name_check(name) != WEIR_OK) {
         return WEIR_EINVAL;
@@ -188,13 +190,45 @@ parse_option(struct weir_str option, struct wi_kinesis_url *ret, struct weir_det
         option.data);
 }
 
+static enum weir_error
+parse_options(struct weir_str options, struct wi_kinesis_url *ret, struct weir_detail *detail)
+{
+    enum weir_error error = WEIR_OK;
+
+    while (error == WEIR_OK && options.length > 0) {
+        struct weir_str option = options;
+        struct weir_str rest = {"", 0};
+
+        (void)wi_str_cut(options, '&', &option, &rest);
+        error = parse_option(option, ret, detail);
+        options = rest;
+    }
+    return error;
+}
+
+/* What stands before the '?', and behind it. */
+static struct weir_str
+cut_url(const char *url, struct weir_str *ret_options)
+{
+    struct weir_str place = wi_str(url + strlen(WI_KINESIS_SCHEME));
+
+    *ret_options = (struct weir_str){"", 0};
+    (void)wi_str_cut(place, '?', &place, ret_options);
+    return place;
+}
+
+static struct wi_kinesis_url
+defaults(void)
+{
+    return (struct wi_kinesis_url){.reads_per_second = WI_KINESIS_READS_PER_SECOND_DEFAULT,
+                                   .idle_ms = WI_KINESIS_IDLE_MS_DEFAULT,
+                                   .quiet_ms = WI_KINESIS_QUIET_MS_DEFAULT};
+}
+
 enum weir_error
 wi_kinesis_url_parse(const char *url, struct wi_kinesis_url *ret, struct weir_detail *detail)
 {
-    struct wi_kinesis_url parts = {
-        .reads_per_second = WI_KINESIS_READS_PER_SECOND_DEFAULT,
-        .idle_ms = WI_KINESIS_IDLE_MS_DEFAULT,
-        .quiet_ms = WI_KINESIS_QUIET_MS_DEFAULT};
+    struct wi_kinesis_url parts = defaults();
     struct weir_str place = {NULL, 0};
     struct weir_str options = {"", 0};
     enum weir_error error = WEIR_OK;
@@ -202,21 +236,141 @@ wi_kinesis_url_parse(const char *url, struct wi_kinesis_url *ret, struct weir_de
     if (!wi_kinesis_url_is(url)) {
         return bad_name(url, detail);
     }
-    place = wi_str(url + strlen(WI_KINESIS_SCHEME));
-    (void)wi_str_cut(place, '?', &place, &options);
+    if (wi_kinesis_url_is_set(url)) {
+        return wi_detail(
+            detail, WEIR_EINVAL, "%s: this is for one stream at a time: name one of them", url);
+    }
+    place = cut_url(url, &options);
     if (parse_place(place, &parts) != WEIR_OK) {
         return bad_name(url, detail);
     }
-    while (error == WEIR_OK && options.length > 0) {
-        struct weir_str option = options;
-        struct weir_str rest = {"", 0};
-
-        (void)wi_str_cut(options, '&', &option, &rest);
-        error = parse_option(option, &parts, detail);
-        options = rest;
-    }
+    error = parse_options(options, &parts, detail);
     if (error == WEIR_OK) {
         *ret = parts;
+    }
+    return error;
+}
+
+/* --- several streams --- */
+
+static bool
+is_arn(struct weir_str text)
+{
+    return wi_str_starts_with(text, WI_STR(ARN_PREFIX));
+}
+
+bool
+wi_kinesis_url_is_any(const char *url)
+{
+    struct weir_str options;
+
+    return wi_kinesis_url_is(url) && wi_str_equal_z(cut_url(url, &options), WI_KINESIS_ANY_STREAM);
+}
+
+bool
+wi_kinesis_url_is_set(const char *url)
+{
+    struct weir_str options;
+    struct weir_str head;
+    struct weir_str tail;
+    struct weir_str place = {NULL, 0};
+
+    if (!wi_kinesis_url_is(url)) {
+        return false;
+    }
+    place = cut_url(url, &options);
+    return wi_str_cut(place, ',', &head, &tail) || wi_kinesis_url_is_any(url) ||
+           (!is_arn(place) && wi_str_cut(place, ':', &head, &tail));
+}
+
+enum weir_error
+wi_kinesis_element_parse(struct weir_str text, struct wi_kinesis_element *ret)
+{
+    struct wi_kinesis_element element = {.is_identified = false};
+    struct wi_kinesis_url place = {.quiet_ms = 0};
+    struct weir_str head;
+    struct weir_str tail;
+
+    if (!is_arn(text) && wi_str_cut(text, ':', &head, &tail)) {
+        element.is_identified = true;
+        if (wi_stream_identifier_parse(text, &element.identifier) != WEIR_OK) {
+            return WEIR_EINVAL;
+        }
+        memcpy(element.name, element.identifier.name, sizeof element.name);
+    } else {
+        if (parse_place(text, &place) != WEIR_OK) {
+            return WEIR_EINVAL;
+        }
+        memcpy(element.name, place.stream_name, sizeof element.name);
+        memcpy(element.arn, place.stream_arn, sizeof element.arn);
+    }
+    *ret = element;
+    return WEIR_OK;
+}
+
+static enum weir_error
+add_element(struct weir_str text, struct wi_kinesis_set_url *ret, struct weir_detail *detail)
+{
+    struct wi_kinesis_element element;
+
+    if (wi_kinesis_element_parse(text, &element) != WEIR_OK) {
+        return wi_detail(
+            detail,
+            WEIR_EINVAL,
+            "'%.*s' in the list of streams is none of NAME, arn:...:stream/NAME and "
+            "ACCOUNT:NAME:EPOCH (12 digits, a name, the seconds of its creation)",
+            (int)(text.length < SHOWN_MAX ? text.length : SHOWN_MAX),
+            text.data);
+    }
+    for (size_t i = 0; i < ret->count; i++) {
+        if (wi_str_equal(ret->elements[i], text)) {
+            return wi_detail(
+                detail,
+                WEIR_EINVAL,
+                "'%.*s' is twice in the list of streams",
+                (int)(text.length < SHOWN_MAX ? text.length : SHOWN_MAX),
+                text.data);
+        }
+    }
+    if (ret->count == WI_KINESIS_STREAMS_MAX) {
+        return wi_detail(
+            detail,
+            WEIR_ELIMIT,
+            "more than %u streams: give some of them to another application",
+            WI_KINESIS_STREAMS_MAX);
+    }
+    ret->elements[ret->count++] = text;
+    return WEIR_OK;
+}
+
+enum weir_error
+wi_kinesis_set_url_parse(
+    const char *url, struct wi_kinesis_set_url *ret, struct weir_detail *detail)
+{
+    struct weir_str options;
+    struct weir_str rest = {NULL, 0};
+    bool is_more = true;
+    enum weir_error error = WEIR_OK;
+
+    if (!wi_kinesis_url_is(url)) {
+        return bad_name(url, detail);
+    }
+    *ret = (struct wi_kinesis_set_url){.options = defaults()};
+    rest = cut_url(url, &options);
+    error = parse_options(options, &ret->options, detail);
+    if (error == WEIR_OK && is_arn(wi_str(ret->options.consumer))) {
+        error = wi_detail(
+            detail,
+            WEIR_EINVAL,
+            "fan_out: an ARN is the consumer of one stream; with several give the name that it has "
+            "in each");
+    }
+    is_more = !wi_str_equal_z(rest, WI_KINESIS_ANY_STREAM);
+    while (error == WEIR_OK && is_more) {
+        struct weir_str element = rest;
+
+        is_more = wi_str_cut(rest, ',', &element, &rest);
+        error = add_element(element, ret, detail);
     }
     return error;
 }

@@ -1,12 +1,16 @@
-/* `kinesis:NAME?region=...&endpoint=...` and `kinesis:arn:...`, read into parts. Pure. */
+/* `kinesis:NAME?region=...&endpoint=...`, `kinesis:arn:...` and `kinesis:A,B,C?...`, read into
+ * parts. Pure. */
 #ifndef WI_STREAM_STREAM_KINESIS_URL_H
 #define WI_STREAM_STREAM_KINESIS_URL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <weir/error.h>
 #include <weir/types.h>
+
+#include "core/shard_key.h"
 
 #define WI_KINESIS_SCHEME "kinesis:"
 
@@ -48,8 +52,43 @@ struct wi_kinesis_url {
 
 bool wi_kinesis_url_is(const char *url);
 
-/* WEIR_EINVAL with a detail that says what is wrong with it. */
+/* Of one stream. WEIR_EINVAL with a detail that says what is wrong with it; a list of streams is
+ * wrong where one is meant. */
 WEIR_MUST_CHECK enum weir_error wi_kinesis_url_parse(
     const char *url, struct wi_kinesis_url *ret, struct weir_detail *detail);
+
+/* --- several streams --- */
+
+/* Streams of one list. */
+#define WI_KINESIS_STREAMS_MAX 256U
+/* What an application of several streams remembers in their place, so that the list may change. */
+#define WI_KINESIS_ANY_STREAM "*"
+
+/* One of a list; an identifier tells the account and the time, a name and an ARN do not. */
+struct wi_kinesis_element {
+    char name[WEIR_NAME_SIZE];
+    char arn[WI_KINESIS_URL_ARN_SIZE]; /* "" unless it is one */
+    bool is_identified;                /* it is an identifier */
+    struct wi_stream_identifier identifier;
+};
+
+struct wi_kinesis_set_url {
+    struct wi_kinesis_url options; /* for each of them; its name and ARN are empty */
+    size_t count;                  /* 0: WI_KINESIS_ANY_STREAM */
+    struct weir_str elements[WI_KINESIS_STREAMS_MAX]; /* views into the URL, each one checked */
+};
+
+/* More than one stream, one by its identifier, or WI_KINESIS_ANY_STREAM. */
+bool wi_kinesis_url_is_set(const char *url);
+/* The last of these: it names no stream that could be read. */
+bool wi_kinesis_url_is_any(const char *url);
+WEIR_MUST_CHECK enum weir_error wi_kinesis_set_url_parse(
+    const char *url, struct wi_kinesis_set_url *ret, struct weir_detail *detail);
+WEIR_MUST_CHECK enum weir_error wi_kinesis_element_parse(
+    struct weir_str text, struct wi_kinesis_element *ret);
+/* Field `number` of an ARN, from 0; empty if it has less. */
+struct weir_str wi_kinesis_arn_field(struct weir_str arn, unsigned number);
+#define WI_KINESIS_ARN_REGION  3U
+#define WI_KINESIS_ARN_ACCOUNT 4U
 
 #endif

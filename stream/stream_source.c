@@ -18,6 +18,7 @@
 #include "stream/batch.h"
 #include "stream/stream_directory.h"
 #include "stream/stream_kinesis.h"
+#include "stream/stream_kinesis_set.h"
 #include "stream/stream_kinesis_url.h"
 #include "stream/stream_lmdb.h"
 
@@ -158,6 +159,21 @@ open_embedded(
     return error;
 }
 
+static enum weir_error
+open_kind(
+    const char *data_directory,
+    const char *url,
+    const struct weir_stream_options *options,
+    struct weir_stream *stream,
+    struct weir_detail *detail)
+{
+    if (wi_kinesis_url_is_set(url)) {
+        return wi_stream_kinesis_set_open(stream->env, url, stream, detail);
+    }
+    return wi_kinesis_url_is(url) ? wi_stream_kinesis_open(stream->env, url, stream, detail)
+                                  : open_embedded(data_directory, url, options, stream, detail);
+}
+
 enum weir_error
 weir_stream_open(
     const struct weir_env *env,
@@ -184,8 +200,7 @@ weir_stream_open(
         return wi_detail(detail, WEIR_ENOMEM, "%s: no memory", url);
     }
     stream->env = env;
-    error = wi_kinesis_url_is(url) ? wi_stream_kinesis_open(env, url, stream, detail)
-                                   : open_embedded(data_directory, url, used, stream, detail);
+    error = open_kind(data_directory, url, used, stream, detail);
     if (error != WEIR_OK) {
         wi_free(env, stream);
         return error;
@@ -366,6 +381,18 @@ weir_stream_trim(
         return wi_detail(detail, WEIR_EINVAL, "trim: an argument is NULL");
     }
     return stream->ops->trim(stream->source, ret_records_deleted, detail);
+}
+
+enum weir_error
+wi_stream_describe_of(
+    struct weir_stream *stream,
+    struct weir_str shard_id,
+    struct weir_stream_description *ret,
+    struct weir_detail *detail)
+{
+    return stream->ops->describe_of == NULL
+               ? stream->ops->describe(stream->source, ret, detail)
+               : stream->ops->describe_of(stream->source, shard_id, ret, detail);
 }
 
 enum weir_error

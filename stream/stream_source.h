@@ -16,6 +16,12 @@ struct wi_stream_source_ops {
     void (*close)(void *source);
     enum weir_error (*describe)(
         void *source, struct weir_stream_description *ret, struct weir_detail *detail);
+    /* The shards of the one stream that a shard belongs to. NULL: there is only one. */
+    enum weir_error (*describe_of)(
+        void *source,
+        struct weir_str shard_id,
+        struct weir_stream_description *ret,
+        struct weir_detail *detail);
     enum weir_error (*put)(
         void *source,
         const struct weir_put_entry *entries,
@@ -60,6 +66,14 @@ struct weir_stream {
 };
 
 /* Internal counterparts of slots that the public API does not show. */
+/* What weir_stream_describe() says of the stream of this shard alone. With several streams the list
+ * of all lacks the streams that could not be listed: who concludes from what a list lacks, asks
+ * for this one. */
+enum weir_error wi_stream_describe_of(
+    struct weir_stream *stream,
+    struct weir_str shard_id,
+    struct weir_stream_description *ret,
+    struct weir_detail *detail);
 enum weir_error wi_stream_tail(
     struct weir_stream *stream,
     struct weir_str shard_id,

@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <weir/app.h>
@@ -12,9 +13,11 @@
 
 #include "core/detail.h"
 #include "core/memory.h"
+#include "core/shard_key.h"
 #include "core/str.h"
 #include "lease/lease.h"
 #include "lease/lease_store.h"
+#include "lease/session_rules.h"
 #include "storage/process.h"
 #include "worker/app_table.h"
 #include "worker/scheduler.h"
@@ -196,6 +199,40 @@ describe_worker(
     }
 }
 
+/* Of an application of several streams the names of those that have leases, as far as there is
+ * room. */
+static void
+name_streams(const struct wi_lease_table *table, char ret[WEIR_NAME_SIZE])
+{
+    struct weir_str last = {"", 0};
+    size_t length = 0;
+    size_t count = 0;
+    bool is_full = false;
+
+    ret[0] = '\0';
+    for (size_t i = 0; i < table->lease_count; i++) {
+        const struct weir_str key = wi_str(table->leases[i].lease_key);
+        const struct weir_str name = wi_shard_key_stream_name(key);
+
+        if (wi_str_equal(wi_shard_key_stream(key), last)) {
+            continue;
+        }
+        last = wi_shard_key_stream(key);
+        count++;
+        is_full = is_full || length + 1 + name.length >= WEIR_NAME_SIZE;
+        if (!is_full && length > 0) {
+            ret[length++] = ',';
+        }
+        if (!is_full) {
+            (void)wi_str_copy(ret + length, WEIR_NAME_SIZE - length, name);
+            length += name.length;
+        }
+    }
+    if (is_full || count == 0) {
+        (void)snprintf(ret, WEIR_NAME_SIZE, "%zu streams", count);
+    }
+}
+
 static enum weir_error
 describe_table(
     const struct wi_app *app, const char *data_directory, struct weir_app_description *description)
@@ -208,6 +245,9 @@ describe_table(
     (void)wi_str_cut(url, ':', &scheme, &url);
     (void)wi_str_cut(url, '?', &url, &scheme);
     (void)wi_str_copy(description->stream, sizeof description->stream, url);
+    if (wi_application_reads_several(application)) {
+        name_streams(table, description->stream);
+    }
     copy_label(description->leader, table->leader.owner);
     description->lease_duration_ms = application->lease_duration_ms;
     description->failover_bound_ms =

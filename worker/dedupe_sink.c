@@ -17,6 +17,7 @@
 #include "core/check.h"
 #include "core/position.h"
 #include "core/sequence_number.h"
+#include "core/shard_key.h"
 #include "storage/storage.h"
 #include "worker/dedupe_bytes.h"
 
@@ -51,10 +52,23 @@ struct row {
     bool sealed;
 };
 
+/* A bare id, or one of several streams' that has its stream before it. */
+static bool
+is_shard_id(struct weir_str id)
+{
+    struct wi_stream_identifier identifier;
+    const struct weir_str stream = wi_shard_key_stream(id);
+
+    return id.data != NULL && id.length <= WEIR_NAME_MAX &&
+           weir_name_check(wi_shard_key_shard(id)) == WEIR_OK &&
+           (stream.length == 0 ? wi_shard_key_shard(id).length == id.length
+                               : wi_stream_identifier_parse(stream, &identifier) == WEIR_OK);
+}
+
 static enum weir_error
 make_key(struct weir_str stream, struct weir_str shard_id, struct row_key *ret)
 {
-    if (weir_name_check(stream) != WEIR_OK || weir_name_check(shard_id) != WEIR_OK) {
+    if (weir_name_check(stream) != WEIR_OK || !is_shard_id(shard_id)) {
         return WEIR_EINVAL;
     }
     WEIR_ASSERT(stream.length + 1 + shard_id.length <= sizeof ret->text);

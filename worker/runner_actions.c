@@ -17,6 +17,7 @@
 #include "core/log_limit.h"
 #include "core/metrics.h"
 #include "core/position.h"
+#include "core/shard_key.h"
 #include "core/str.h"
 #include "lease/lease_store.h"
 #include "stream/batch.h"
@@ -32,10 +33,19 @@ shard_id(const struct wi_runner *runner)
     return wi_str(runner->shard.shard_id);
 }
 
+/* Of several streams the one that the shard belongs to. */
+static struct weir_str
+stream_name(const struct wi_runner *runner)
+{
+    const struct weir_str name = wi_shard_key_stream_name(shard_id(runner));
+
+    return name.length > 0 ? name : wi_str(weir_stream_name(runner->shared->stream));
+}
+
 static struct weir_token
 token_of(const struct wi_runner *runner, uint32_t attempt)
 {
-    return (struct weir_token){.stream = wi_str(weir_stream_name(runner->shared->stream)),
+    return (struct weir_token){.stream = stream_name(runner),
                                .shard_id = shard_id(runner),
                                .lease_epoch = runner->lease.epoch,
                                .attempt = attempt};
@@ -147,7 +157,8 @@ static bool
 is_out_of_retention(struct wi_runner *runner)
 {
     struct weir_stream_description description = {0};
-    enum weir_error error = weir_stream_describe(runner->shared->stream, &description, NULL);
+    enum weir_error error =
+        wi_stream_describe_of(runner->shared->stream, shard_id(runner), &description, NULL);
     bool is_listed = false;
 
     for (size_t i = 0; i < description.shard_count && error == WEIR_OK; i++) {
@@ -269,7 +280,9 @@ perform_initialize(struct wi_runner *runner, struct wi_consumer_event *event)
         .worker_id = runner->shared->worker_id,
         .token = token_of(runner, 1),
         .shard = &runner->shard,
-        .checkpoint = runner->lease.checkpoint};
+        .checkpoint = runner->lease.checkpoint,
+        .stream = stream_name(runner),
+        .shard_id = wi_shard_key_shard(shard_id(runner))};
 
     event->type = WI_CONSUMER_INITIALIZED;
     event->error = find_replay_end(runner);
@@ -394,7 +407,8 @@ children_of(struct wi_runner *runner, struct wi_lease *ret_children, size_t *ret
 {
     struct weir_stream_description description = {0};
     const struct weir_position horizon = {.type = WEIR_TRIM_HORIZON};
-    enum weir_error error = weir_stream_describe(runner->shared->stream, &description, NULL);
+    enum weir_error error =
+        wi_stream_describe_of(runner->shared->stream, shard_id(runner), &description, NULL);
 
     *ret_count = 0;
     if (error != WEIR_OK) {

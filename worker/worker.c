@@ -23,6 +23,8 @@
 #include "core/str.h"
 #include "lease/lease.h"
 #include "lease/lease_store.h"
+#include "lease/session_rules.h"
+#include "stream/stream_kinesis_url.h"
 #include "stream/stream_source.h"
 #include "worker/fetch_budget.h"
 #include "worker/shard_consumer.h"
@@ -87,6 +89,10 @@ open_stream(struct weir_worker *worker, struct weir_detail *detail)
 {
     struct weir_stream_options options = WEIR_STREAM_OPTIONS_INIT;
 
+    if (wi_kinesis_url_is_any(worker->options.stream)) {
+        return wi_detail(
+            detail, WEIR_EINVAL, "name the streams, with commas between: kinesis:A,B?region=R");
+    }
     return weir_stream_open(
         worker->env,
         worker->options.data_directory,
@@ -126,6 +132,31 @@ open_store(struct weir_worker *worker, struct weir_detail *detail)
                : wi_lease_store_open_lmdb(worker->env, &lmdb, &worker->store, detail);
 }
 
+/* Leases of one stream have other keys than those of several, and nothing turns them into each
+ * other. */
+static enum weir_error
+refuse_application(
+    const struct weir_worker *worker, const struct wi_application *wish, struct weir_detail *detail)
+{
+    const char *name = worker->options.application;
+
+    if (wi_application_reads_several(wish)) {
+        return wi_detail(
+            detail,
+            WEIR_ECONFLICT,
+            "application %s reads one stream, or streams of another region than %s: several "
+            "streams need an application of their own",
+            name,
+            wish->stream_url);
+    }
+    return wi_detail(
+        detail,
+        WEIR_ECONFLICT,
+        "application %s reads another stream than %s, or several: choose another application name",
+        name,
+        wish->stream_url);
+}
+
 static enum weir_error
 open_table(struct weir_worker *worker, struct weir_detail *detail)
 {
@@ -141,12 +172,7 @@ open_table(struct weir_worker *worker, struct weir_detail *detail)
         wish.stream_url, sizeof wish.stream_url, wi_str(wi_stream_url(worker->stream)));
     error = worker->store->ops->open_application(worker->store->store, &wish, &worker->application);
     if (error == WEIR_ECONFLICT) {
-        return wi_detail(
-            detail,
-            error,
-            "application %s reads another stream than %s: choose another application name",
-            worker->options.application,
-            wish.stream_url);
+        return refuse_application(worker, &wish, detail);
     }
     if (error != WEIR_OK) {
         return wi_detail(

@@ -22,6 +22,9 @@ struct weir_shard_context {
     struct weir_token token;         /**< plant it in the sink before the first effect (fencing) */
     const struct weir_shard *shard;  /**< id, parents, hash range */
     struct weir_position checkpoint; /**< where this owner started */
+    struct weir_str stream;          /**< bare name of the shard's stream, as in the token */
+    struct weir_str shard_id; /**< the id that the stream itself gives the shard; with several
+                               * streams shard->shard_id is "account:stream:epoch:id" */
 };
 
 /** One call's records. Lent for the call; members may be added at the end. */

@@ -155,7 +155,7 @@ holds_the_server_back_while_nobody_reads(void **state)
 
     (void)state;
     sleep_ms(700);
-    assert_true(atomic_load(&kinesis->pages_bytes) < WI_KINESIS_QUEUE_BYTES_MAX + 3 * EVENT_BYTES);
+    assert_true(atomic_load(kinesis->pages_bytes) < WI_KINESIS_QUEUE_BYTES_MAX + 3 * EVENT_BYTES);
     (void)puts("held");
     (void)fflush(stdout);
     assert_non_null(fgets(line, sizeof line, stdin));

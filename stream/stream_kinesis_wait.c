@@ -1,0 +1,119 @@
+/* Kinesis as a stream source: waiting, and being woken. */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <weir/error.h>
+
+#include "aws/kinesis_api.h"
+#include "core/detail.h"
+#include "core/mono.h"
+#include "stream/stream_kinesis.h"
+
+#define NS_PER_SECOND 1000000000L
+
+void
+wi_kinesis_init_waiting(pthread_mutex_t *lock, pthread_cond_t *woken)
+{
+    pthread_condattr_t attributes;
+
+    pthread_mutex_init(lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(woken, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+void
+wi_kinesis_wait_locked(const struct wi_kinesis_wait *wait, const uint32_t *seen, int64_t ms)
+{
+    struct timespec until = {0};
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000 * WI_NS_PER_MS);
+    if (until.tv_nsec >= NS_PER_SECOND) {
+        until.tv_nsec -= NS_PER_SECOND;
+        until.tv_sec++;
+    }
+    while (!*wait->interrupted && (seen == NULL || *seen == *wait->word) &&
+           pthread_cond_timedwait(wait->woken, wait->lock, &until) == 0) {
+    }
+}
+
+static void
+wait_locked(struct wi_kinesis_stream *stream, const uint32_t *seen, int64_t ms)
+{
+    const struct wi_kinesis_wait wait = {
+        &stream->lock, &stream->woken, &stream->interrupted, &stream->word};
+
+    wi_kinesis_wait_locked(&wait, seen, ms);
+}
+
+bool
+wi_kinesis_pause(struct wi_kinesis_stream *stream, int64_t ms)
+{
+    bool interrupted;
+
+    pthread_mutex_lock(&stream->lock);
+    wait_locked(stream, NULL, ms);
+    interrupted = stream->interrupted;
+    pthread_mutex_unlock(&stream->lock);
+    return !interrupted;
+}
+
+/* Kinesis wakes nobody, so without subscriptions the word stays the same, and readers come back by
+ * themselves after weir_get_result.retry_after_ms. */
+uint32_t
+wi_kinesis_wait_word(void *source, uint32_t seen, int64_t timeout_ms)
+{
+    struct wi_kinesis_stream *stream = source;
+    uint32_t word;
+
+    pthread_mutex_lock(&stream->lock);
+    wait_locked(stream, &seen, timeout_ms);
+    word = stream->word;
+    pthread_mutex_unlock(&stream->lock);
+    return word;
+}
+
+uint32_t
+wi_kinesis_wake_word(void *source)
+{
+    struct wi_kinesis_stream *stream = source;
+    uint32_t word;
+
+    pthread_mutex_lock(&stream->lock);
+    word = stream->word;
+    pthread_mutex_unlock(&stream->lock);
+    return word;
+}
+
+enum weir_error
+wi_kinesis_wait_active(struct wi_kinesis_stream *stream, struct weir_detail *detail)
+{
+    struct wi_kinesis_summary summary = {.status = WI_KINESIS_UPDATING};
+
+    for (int64_t waited = 0; waited < WI_KINESIS_ACTIVE_WAIT_MS;
+         waited += WI_KINESIS_ACTIVE_POLL_MS) {
+        const enum weir_error error = wi_kinesis_describe_summary(&stream->api, &summary, detail);
+
+        if (error != WEIR_OK && error != WEIR_ETHROTTLED) {
+            return error;
+        }
+        if (error == WEIR_OK && summary.status == WI_KINESIS_ACTIVE) {
+            return WEIR_OK;
+        }
+        if (!wi_kinesis_pause(stream, WI_KINESIS_ACTIVE_POLL_MS)) {
+            return WEIR_ECANCELED;
+        }
+    }
+    return wi_detail(
+        detail,
+        WEIR_ETIMEOUT,
+        "stream %s is still being changed after %d s: it goes on by itself",
+        stream->url.stream_name,
+        WI_KINESIS_ACTIVE_WAIT_MS / 1000);
+}

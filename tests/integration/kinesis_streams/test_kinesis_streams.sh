@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# Two workers read two Kinesis streams as one application; a shard of one stream is split, a worker is
+# killed: every record of both comes, in order within its shard. Then the list grows by a restart, and
+# shrinks by another: the stream that left is worked off. The server is kinesis-mock (tests/peers).
+set -euo pipefail
+weir=${WEIR_BINARY:?names the program to test}
+source_dir=${WEIR_SOURCE_DIR:?names the sources}
+keys=20
+patience_s=60
+
+scratch=$(mktemp -d)
+declare -A workers=()
+server=
+finish() {
+    for pid in "${workers[@]}"; do
+        kill "$pid" 2>/dev/null || true
+    done
+    [ -z "$server" ] || bash "$source_dir/tests/peers/peers.sh" stop "$server" || true
+    rm -rf "$scratch"
+}
+trap finish EXIT
+
+fail() {
+    echo "$*" >&2
+    tail -n 8 "$scratch"/*.log >&2 || true
+    exit 1
+}
+
+url() {
+    echo "kinesis:$1?region=us-east-1&endpoint=$endpoint"
+}
+
+# put STREAM FROM TO: records "STREAM.keyK I", so that each says its stream, its key and its place.
+put() {
+    seq "$2" "$3" | awk -v stream="$1" -v keys="$keys" '{ print stream ".key" $1 % keys, $1 }' |
+        "$weir" put "$(url "$1")" --key-field 1 >/dev/null
+}
+
+# start NAME STREAMS
+start() {
+    "$weir" --data "$scratch/data" worker --app reader --stream "$(url "$2")" --print --id "$1" \
+        --shard-sync-interval 500ms --lease-duration 3s --log-level info \
+        >"$scratch/$1.out" 2>"$scratch/$1.log" &
+    workers[$1]=$!
+}
+
+stop() {
+    kill "${workers[$1]}"
+    wait "${workers[$1]}" || fail "worker $1 did not end well"
+    unset "workers[$1]"
+}
+
+# Different records that came, of one stream.
+came() {
+    cat "$scratch"/*.out | jq -r 'select(.stream == "'"$1"'") | .data' | sort -u | wc -l
+}
+
+# expect STREAM RECORDS
+expect() {
+    for ((tick = 0; tick < patience_s * 2; tick++)); do
+        [ "$(came "$1")" -lt "$2" ] || return 0
+        sleep 0.5
+    done
+    fail "$(came "$1") of $2 records of $1 came"
+}
+
+# What one owner was handed of one shard grows, whatever it saw before.
+check_order() {
+    cat "$scratch"/*.out | jq -r '"\(.worker_id) \(.lease_epoch) \(.shard_id) \(.data)"' |
+        awk '{ k = $1 " " $2 " " $3 " " $4 } $5 + 0 <= last[k] { print "out of order:", $0; bad = 1 }
+            { last[k] = $5 + 0 } END { exit bad }' || fail "the order of a key is broken"
+    cat "$scratch"/*.out | jq -r '"\(.stream) \(.shard_id) \(.data)"' |
+        awk '{ split($3, d, "."); split($2, id, ":")
+               if (d[1] != $1 || id[2] != $1) { print; bad = 1 } } END { exit bad }' ||
+        fail "a record has the name of another stream"
+}
+
+status=0
+bash "$source_dir/tests/peers/peers.sh" start kinesis-mock --for $$ --log "$scratch/server.log" \
+    >"$scratch/server" || status=$?
+[ "$status" -ne 77 ] || exit 77
+[ "$status" -eq 0 ] || fail "kinesis-mock does not start"
+endpoint=$(sed -nE 's/^ENDPOINT=([^ ]+) .*/\1/p' "$scratch/server")
+server=$(sed -nE 's/.* PID=([0-9]+).*/\1/p' "$scratch/server")
+export AWS_ACCESS_KEY_ID=id AWS_SECRET_ACCESS_KEY=secret
+
+"$weir" stream create "$(url orders)" --shards 2 >/dev/null
+"$weir" stream create "$(url payments)" --shards 2 >/dev/null
+"$weir" stream create "$(url refunds)" --shards 1 >/dev/null
+
+start one orders,payments
+start two orders,payments
+put orders 1 300
+put payments 1 300
+"$weir" stream split "$(url orders)" shardId-000000000000 >/dev/null
+put orders 301 600
+expect orders 400
+kill -9 "${workers[one]}"
+{ wait "${workers[one]}" || true; } 2>/dev/null
+unset "workers[one]"
+put orders 601 900
+put payments 301 600
+expect orders 900
+expect payments 600
+check_order
+
+# One stream alone is another kind of application, and so is a list that nobody wrote.
+if "$weir" --data "$scratch/data" worker --app reader --stream "$(url orders)" --print \
+    >/dev/null 2>"$scratch/refused.log"; then
+    fail "a worker of one stream joined"
+fi
+grep -q "or several: choose another application name" "$scratch/refused.log" ||
+    fail "the refusal does not say why"
+if "$weir" --data "$scratch/data" worker --app reader --stream "$(url '*')" --print \
+    >/dev/null 2>"$scratch/any.log"; then
+    fail "a worker of no stream joined"
+fi
+# A put goes to one stream.
+if echo x | "$weir" put "$(url orders,payments)" >/dev/null 2>"$scratch/put.log"; then
+    fail "a put went to two streams"
+fi
+
+# The list grows while a worker with the old one goes on.
+start three orders,payments,refunds
+put refunds 1 100
+put orders 901 950
+expect orders 950
+stop two
+expect refunds 100
+
+# The application shows all of it, and how far it is.
+AWS_ENDPOINT_URL_KINESIS=$endpoint "$weir" --data "$scratch/data" app describe reader --json \
+    >"$scratch/app.json"
+jq -e '.stream == "orders,payments,refunds" and ([.shards[].shard_id | split(":")[1]] | unique ==
+    ["orders", "payments", "refunds"]) and ([.shards[].millis_behind_latest] | all(. != null and . >= 0))' "$scratch/app.json" >/dev/null ||
+    fail "app describe: $(cat "$scratch/app.json")"
+
+# The list shrinks: what has leases is worked off.
+stop three
+put payments 601 700
+start four orders,refunds
+put orders 951 1000
+expect orders 1000
+expect payments 700
+stop four
+check_order
+echo "1,800 records of three streams over a split, a kill, a longer and a shorter list, in order"
