@@ -162,7 +162,8 @@ read_shard(const cJSON *item, struct wi_dynamodb_lease *row)
     key = wi_str(lease->lease_key);
     stream = wi_shard_key_stream(key);
     row->has_stream = stream.length > 0;
-    if (row->has_stream && wi_stream_identifier_parse(stream, &identifier) != WEIR_OK) {
+    if (row->has_stream && (wi_stream_identifier_parse(stream, &identifier) != WEIR_OK ||
+                            wi_shard_key_shard(key).length == 0)) {
         return false;
     }
     return agrees(item, STREAM_NAME, stream) && agrees(item, SHARD_ID, wi_shard_key_shard(key)) &&

@@ -164,22 +164,52 @@ lets_nothing_go_by_an_empty_list(void **state)
     assert_int_equal(clean(), 0);
 }
 
+#define A "111122223333:a:1:"
+#define B "111122223333:b:1:"
+
+/* C41: a stream that the list does not show may be one that could not be listed, or one that the
+ * application reads no more. */
+static void
+keeps_the_leases_of_a_stream_that_is_not_listed(void **state)
+{
+    (void)state;
+    given_finished_lease(A "1", "");
+    given_finished_lease(B "1", "");
+    given_shard(A "2", "", false);
+
+    assert_int_equal(clean(), 1);
+    assert_string_equal(fixture.leases[indices[0]].lease_key, A "1");
+}
+
+/* C41: ids that begin alike, another epoch. */
+static void
+does_not_take_a_stream_for_the_one_before_it(void **state)
+{
+    (void)state;
+    given_finished_lease(A "1", "");
+    given_shard("111122223333:a:10:1", "", false);
+    given_shard("111122223333:a", "", false);
+
+    assert_int_equal(clean(), 0);
+}
+
 static void
 lease_cleanup_survives_every_allocation_failure(void **state)
 {
     (void)state;
     given_old_parent();
-    fixture.test.fail_at = fixture.test.allocations + 1;
-
-    assert_int_equal(
-        wi_lease_cleanup(
-            &fixture.test.env,
-            &fixture.table,
-            fixture.shards,
-            fixture.shard_count,
-            indices,
-            &count),
-        WEIR_ENOMEM);
+    for (unsigned i = 1; i <= 2; i++) {
+        fixture.test.fail_at = fixture.test.allocations + i;
+        assert_int_equal(
+            wi_lease_cleanup(
+                &fixture.test.env,
+                &fixture.table,
+                fixture.shards,
+                fixture.shard_count,
+                indices,
+                &count),
+            WEIR_ENOMEM);
+    }
 }
 
 int
@@ -195,6 +225,8 @@ main(void)
         FIXTURE_TEST(keeps_a_lease_while_a_parent_has_one),
         FIXTURE_TEST(lets_a_finished_lease_without_children_go),
         FIXTURE_TEST(lets_nothing_go_by_an_empty_list),
+        FIXTURE_TEST(keeps_the_leases_of_a_stream_that_is_not_listed),
+        FIXTURE_TEST(does_not_take_a_stream_for_the_one_before_it),
         FIXTURE_TEST(lease_cleanup_survives_every_allocation_failure),
     };
 

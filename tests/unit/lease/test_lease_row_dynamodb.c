@@ -361,6 +361,114 @@ reads_back_what_it_creates(void **state)
     test_env_assert_no_leak(&test);
 }
 
+/* --- several streams ------------------------------------------------------------------------ */
+
+#define STREAM_ID "111122223333:orders:1700000000"
+#define SHARD(id) STREAM_ID ":" id
+#define OF_SEVERAL                                                                                 \
+    "\"leaseKey\":{\"S\":\"" SHARD("s2") "\"},\"leaseCounter\":{\"N\":\"7\"},"                     \
+    "\"checkpoint\":{\"S\":\"100\"},\"checkpointSubSequenceNumber\":{\"N\":\"3\"}"
+
+/* As Java writes it: bare ids beside the key. */
+static void
+puts_the_stream_before_the_ids_of_javas_rows(void **state)
+{
+    struct wi_dynamodb_lease row =
+        given_row("{" OF_SEVERAL ",\"streamName\":{\"S\":\"" STREAM_ID
+                  "\"},\"shardId\":{\"S\":\"s2\"},"
+                  "\"parentShardId\":{\"SS\":[\"s0\",\"s1\"]},"
+                  "\"childShardIds\":{\"SS\":[\"s3\"]}}");
+
+    (void)state;
+    assert_true(row.has_stream);
+    assert_string_equal(row.lease.lease_key, SHARD("s2"));
+    assert_string_equal(row.lease.shard_id, SHARD("s2"));
+    assert_string_equal(row.lease.parent_shard_ids[0], SHARD("s0"));
+    assert_string_equal(row.lease.parent_shard_ids[1], SHARD("s1"));
+    assert_string_equal(row.lease.child_shard_ids[0], SHARD("s3"));
+    assert_string_equal(row.lease.child_shard_ids[1], "");
+    row = given_row("{" OF_SEVERAL "}");
+    assert_true(row.has_stream);
+    row = given_row("{" BASE "}");
+    assert_false(row.has_stream);
+}
+
+/* Whoever read another shard under this key would lose records. */
+static void
+refuses_rows_whose_key_says_something_else(void **state)
+{
+    static const char *const rows[] = {
+        "{" OF_SEVERAL ",\"streamName\":{\"S\":\"111122223333:orders:1700000001\"}}",
+        "{" OF_SEVERAL ",\"streamName\":{\"S\":\"orders\"}}",
+        "{" OF_SEVERAL ",\"streamName\":{\"N\":\"1\"}}",
+        "{" OF_SEVERAL ",\"shardId\":{\"S\":\"s3\"}}",
+        "{" OF_SEVERAL ",\"shardId\":{\"S\":\"" SHARD("s2") "\"}}",
+        "{" OF_SEVERAL ",\"parentShardId\":{\"SS\":[\"" SHARD("s1") "\"]}}",
+        "{" BASE ",\"streamName\":{\"S\":\"" STREAM_ID "\"}}",
+        "{" BASE ",\"shardId\":{\"S\":\"other\"}}",
+        "{\"leaseKey\":{\"S\":\"orders:s2\"},\"leaseCounter\":{\"N\":\"7\"},"
+        "\"checkpoint\":{\"S\":\"100\"}}",
+        "{\"leaseKey\":{\"S\":\"" STREAM_ID ":\"},\"leaseCounter\":{\"N\":\"7\"},"
+        "\"checkpoint\":{\"S\":\"100\"}}",
+    };
+    struct wi_dynamodb_lease row;
+    char long_id[512];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        print_message("%s\n", rows[i]);
+        assert_int_equal(read_row(rows[i], &row), WEIR_ECORRUPT);
+    }
+    (void)snprintf(
+        long_id,
+        sizeof long_id,
+        "{" OF_SEVERAL ",\"parentShardId\":{\"SS\":[\"%0100d\"]}}", 1);
+    assert_int_equal(read_row(long_id, &row), WEIR_ECORRUPT);
+}
+
+static void
+writes_rows_of_several_streams_as_java_does(void **state)
+{
+    struct wi_lease lease = {
+        .lease_key = SHARD("s2"),
+        .shard_id = SHARD("s2"),
+        .parent_shard_ids = {SHARD("s0"), SHARD("s1")},
+        .range = {{0, 5}, {7, 9}},
+        .epoch = 6,
+        .checkpoint = {.type = WEIR_TRIM_HORIZON},
+        .replay_exact = true};
+    struct wi_dynamodb_lease before = {.lease = lease};
+    struct wi_dynamodb_write write;
+    struct wi_dynamodb_lease row;
+    struct test_env test;
+    struct wi_buffer text;
+
+    (void)state;
+    test_env_init(&test);
+    wi_buffer_init(&text, &test.env);
+    wi_dynamodb_write_init(&write, &test.env, true);
+    wi_dynamodb_lease_create(&write, &lease);
+    wi_buffer_printf(&text, "{%s}", wi_buffer_text(&write.set));
+    assert_non_null(strstr(
+        wi_buffer_text(&text),
+        "\"streamName\":{\"S\":\"" STREAM_ID "\"},\"shardId\":{\"S\":\"s2\"}"));
+    assert_non_null(
+        strstr(wi_buffer_text(&text), "\"parentShardId\":{\"SS\":[\"s0\",\"s1\"]}"));
+    row = given_row(wi_buffer_text(&text));
+    assert_string_equal(row.lease.shard_id, SHARD("s2"));
+    assert_string_equal(row.lease.parent_shard_ids[1], SHARD("s1"));
+    wi_dynamodb_write_free(&write);
+
+    wi_dynamodb_write_init(&write, &test.env, false);
+    lease.checkpoint.type = WEIR_SHARD_END;
+    memcpy(lease.child_shard_ids[0], SHARD("s3"), sizeof SHARD("s3"));
+    wi_dynamodb_lease_change(&write, &before, &lease, 1);
+    assert_non_null(strstr(wi_buffer_text(&write.values), "{\"SS\":[\"s3\"]}"));
+    wi_dynamodb_write_free(&write);
+    wi_buffer_free(&text);
+    test_env_assert_no_leak(&test);
+}
+
 /* Java's condition, and weir's: neither a foreign write nor a wish is passed over. */
 static void
 renews_on_condition_that_nobody_else_has_written(void **state)
@@ -479,6 +587,9 @@ main(void)
         cmocka_unit_test(tells_java_the_same_place_or_an_earlier_one),
         cmocka_unit_test(orders_texts_as_positions),
         cmocka_unit_test(reads_back_what_it_creates),
+        cmocka_unit_test(puts_the_stream_before_the_ids_of_javas_rows),
+        cmocka_unit_test(refuses_rows_whose_key_says_something_else),
+        cmocka_unit_test(writes_rows_of_several_streams_as_java_does),
         cmocka_unit_test(renews_on_condition_that_nobody_else_has_written),
         cmocka_unit_test(a_renewal_says_how_busy_the_lease_is),
         cmocka_unit_test(reports_lost_memory_once_at_the_end),

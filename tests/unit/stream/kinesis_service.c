@@ -15,6 +15,7 @@
 #include "aws/kinesis_api.h"
 #include "core/str.h"
 #include "stream/stream_kinesis.h"
+#include "stream/stream_kinesis_set.h"
 #include "tests/support/test_env.h"
 #include "tests/support/weir_test.h"
 
@@ -102,12 +103,9 @@ given_service(struct kinesis_service *service, const struct service_step *steps,
         step_count);
 }
 
-void
-given_service_at(
-    struct kinesis_service *service,
-    const char *url,
-    const struct service_step *steps,
-    size_t step_count)
+static void
+init_service(
+    struct kinesis_service *service, const struct service_step *steps, size_t step_count)
 {
     memset(service, 0, sizeof *service);
     setenv("AWS_ACCESS_KEY_ID", "id", 1);
@@ -117,6 +115,39 @@ given_service_at(
     service->steps = steps;
     service->step_count = step_count;
     service->stream.env = &service->test.env;
+}
+
+enum weir_error
+given_streams(
+    struct kinesis_service *service,
+    const char *url,
+    const struct service_step *steps,
+    size_t step_count,
+    struct weir_detail *detail)
+{
+    enum weir_error error;
+
+    init_service(service, steps, step_count);
+    service->asked = 1;
+    error = wi_stream_kinesis_set_open_with(
+        &service->test.env, url, &service->http, &service->stream, detail);
+    if (error == WEIR_OK) {
+        assert_int_equal(weir_batch_new(&service->test.env, &service->batch), WEIR_OK);
+    } else {
+        assert_int_equal(service->asked, step_count + 1);
+        test_env_assert_no_leak(&service->test);
+    }
+    return error;
+}
+
+void
+given_service_at(
+    struct kinesis_service *service,
+    const char *url,
+    const struct service_step *steps,
+    size_t step_count)
+{
+    init_service(service, steps, step_count);
     assert_int_equal(
         wi_stream_kinesis_open_with(
             &service->test.env, url, &service->http, &service->stream, NULL),

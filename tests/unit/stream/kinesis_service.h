@@ -44,6 +44,14 @@ void given_service_at(
     const char *url,
     const struct service_step *steps,
     size_t step_count);
+/* Open several streams; the script begins with the requests that opening makes. The service ends by
+ * itself if that fails. */
+enum weir_error given_streams(
+    struct kinesis_service *service,
+    const char *url,
+    const struct service_step *steps,
+    size_t step_count,
+    struct weir_detail *detail);
 /* Every step was asked for, and nothing leaks. */
 void end_service(struct kinesis_service *service);
 

@@ -1,5 +1,6 @@
 /* kinesis: URLs, and the pace of reads. */
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <weir/env.h>
@@ -137,6 +138,120 @@ refuses_parts_without_room(void **state)
     }
 }
 
+/* --- several streams --- */
+
+static void
+tells_one_stream_from_several(void **state)
+{
+    (void)state;
+    assert_false(wi_kinesis_url_is_set("kinesis:orders"));
+    assert_false(wi_kinesis_url_is_set("kinesis:orders?endpoint=http://127.0.0.1:1,2"));
+    assert_false(wi_kinesis_url_is_set("kinesis:arn:aws:kinesis:r:1:stream/s"));
+    assert_false(wi_kinesis_url_is_set("weir:a,b"));
+    assert_true(wi_kinesis_url_is_set("kinesis:a,b"));
+    assert_true(wi_kinesis_url_is_set("kinesis:a,"));
+    assert_true(wi_kinesis_url_is_set("kinesis:111122223333:orders:1700000000"));
+    assert_true(wi_kinesis_url_is_set("kinesis:*?region=r"));
+    assert_true(wi_kinesis_url_is_any("kinesis:*?region=r"));
+    assert_false(wi_kinesis_url_is_any("kinesis:a,b"));
+}
+
+static void
+reads_a_list_of_streams(void **state)
+{
+    struct wi_kinesis_set_url url;
+    struct wi_kinesis_element element;
+
+    (void)state;
+    assert_int_equal(
+        wi_kinesis_set_url_parse(
+            "kinesis:orders,arn:aws:kinesis:eu-west-1:111122223333:stream/payments,"
+            "111122223333:refunds:17?region=eu-west-1&idle=2s&fan_out=fleet",
+            &url,
+            NULL),
+        WEIR_OK);
+    assert_int_equal(url.count, 3);
+    assert_string_equal(url.options.region, "eu-west-1");
+    assert_int_equal(url.options.idle_ms, 2000);
+    assert_string_equal(url.options.stream_name, "");
+    assert_int_equal(wi_kinesis_element_parse(url.elements[0], &element), WEIR_OK);
+    assert_string_equal(element.name, "orders");
+    assert_false(element.is_identified);
+    assert_int_equal(wi_kinesis_element_parse(url.elements[1], &element), WEIR_OK);
+    assert_string_equal(element.name, "payments");
+    assert_string_equal(element.arn, "arn:aws:kinesis:eu-west-1:111122223333:stream/payments");
+    assert_int_equal(wi_kinesis_element_parse(url.elements[2], &element), WEIR_OK);
+    assert_true(element.is_identified);
+    assert_string_equal(element.name, "refunds");
+    assert_int_equal(element.identifier.created_s, 17);
+    assert_int_equal(wi_kinesis_set_url_parse("kinesis:*?region=r", &url, NULL), WEIR_OK);
+    assert_int_equal(url.count, 0);
+}
+
+static void
+refuses_what_is_no_list(void **state)
+{
+    static const char *const texts[] = {
+        "orders,payments",
+        "kinesis:,",
+        "kinesis:a,",
+        "kinesis:,a",
+        "kinesis:a,,b",
+        "kinesis:a,b,a",
+        "kinesis:a,*",
+        "kinesis:a,b/c",
+        "kinesis:a, b",
+        "kinesis:1:a:1",
+        "kinesis:a,111122223333:b:",
+        "kinesis:a,arn:aws:kinesis:r:1",
+        "kinesis:a,b?colour=red",
+        "kinesis:a,b?fan_out=arn:aws:kinesis:r:1:stream/s/consumer/fleet:1",
+    };
+    struct wi_kinesis_set_url url;
+    struct weir_detail detail;
+
+    (void)state;
+    for (size_t i = 0; i < WI_ARRAY_LENGTH(texts); i++) {
+        print_message("%s\n", texts[i]);
+        detail.text[0] = '\0';
+        assert_int_equal(wi_kinesis_set_url_parse(texts[i], &url, &detail), WEIR_EINVAL);
+        assert_true(detail.text[0] != '\0');
+    }
+}
+
+static void
+bounds_the_list(void **state)
+{
+    char text[2048] = "kinesis:s0";
+    size_t length = strlen(text);
+    struct wi_kinesis_set_url url;
+    struct weir_detail detail;
+
+    (void)state;
+    for (unsigned i = 1; i < WI_KINESIS_STREAMS_MAX; i++) {
+        length += (size_t)snprintf(text + length, sizeof text - length, ",s%u", i);
+    }
+    assert_int_equal(wi_kinesis_set_url_parse(text, &url, &detail), WEIR_OK);
+    assert_int_equal(url.count, WI_KINESIS_STREAMS_MAX);
+    (void)snprintf(text + length, sizeof text - length, ",more");
+    assert_int_equal(wi_kinesis_set_url_parse(text, &url, &detail), WEIR_ELIMIT);
+    assert_non_null(strstr(detail.text, "256"));
+}
+
+/* What puts, splits and creates wants one stream. */
+static void
+takes_no_list_for_one_stream(void **state)
+{
+    struct wi_kinesis_url url;
+    struct weir_detail detail;
+
+    (void)state;
+    assert_int_equal(wi_kinesis_url_parse("kinesis:a,b", &url, &detail), WEIR_EINVAL);
+    assert_non_null(strstr(detail.text, "name one"));
+    assert_int_equal(
+        wi_kinesis_url_parse("kinesis:111122223333:a:1", &url, &detail), WEIR_EINVAL);
+}
+
 /* --- pace --- */
 
 static struct weir_mono
@@ -211,6 +326,11 @@ main(void)
         cmocka_unit_test(takes_name_and_region_of_an_arn),
         cmocka_unit_test(refuses_what_is_no_url),
         cmocka_unit_test(refuses_parts_without_room),
+        cmocka_unit_test(tells_one_stream_from_several),
+        cmocka_unit_test(reads_a_list_of_streams),
+        cmocka_unit_test(refuses_what_is_no_list),
+        cmocka_unit_test(bounds_the_list),
+        cmocka_unit_test(takes_no_list_for_one_stream),
         cmocka_unit_test(keeps_to_five_reads_and_two_megabytes_a_second),
         cmocka_unit_test(reads_less_often_at_the_tip),
         cmocka_unit_test(backs_off_when_refused_and_comes_back),
