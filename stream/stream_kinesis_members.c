@@ -235,7 +235,7 @@ wi_kinesis_member_add(
     struct weir_detail *detail)
 {
     struct wi_kinesis_member *member = &set->members[set->count];
-    struct wi_stream_identifier identifier;
+    struct wi_stream_identifier identifier = {.created_s = 0};
     struct found found = {.stream = NULL};
     enum weir_error error = find_element(set, element, &found, &identifier, detail);
 
@@ -255,7 +255,7 @@ wi_kinesis_member_add(
         return WEIR_OK;
     }
     if (detail != NULL && detail->text[0] == '\0') {
-        (void)wi_detail(detail, error, "%s", weir_error_text(error));
+        error = wi_detail(detail, error, "%s", weir_error_text(error));
     }
     wi_detail_prefix(detail, "stream %s", element->name);
     return error;

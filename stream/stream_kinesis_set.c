@@ -279,7 +279,10 @@ scale(void *source, uint32_t shards, struct weir_detail *detail)
 }
 
 static enum weir_error
-trim(void *source, uint64_t *ret_deleted, struct weir_detail *detail)
+trim(
+    void *source,
+    uint64_t *ret_deleted, /* NOLINT(readability-non-const-parameter): the slot's type */
+    struct weir_detail *detail)
 {
     (void)source;
     (void)ret_deleted;

@@ -23,7 +23,8 @@
 #define HOUR           (60 * MINUTE)
 #define PATH_MAX_BYTES 4096
 #define TABLE_URL_MAX  1024
-#define STREAM_URL_MAX 2048
+/* A list of WI_KINESIS_STREAMS_MAX streams by their ARNs fits. */
+#define STREAM_URL_MAX 65536
 
 static const struct wi_config_property properties[] = {
     {"data_directory",
@@ -49,7 +50,8 @@ static const struct wi_config_property properties[] = {
      STREAM_URL_MAX,
      NULL,
      NULL,
-     "Stream to read, `weir:NAME`, `NAME` or `kinesis:NAME?region=R`; required."},
+     "Stream to read, `weir:NAME`, `NAME` or `kinesis:NAME?region=R`, or several: `kinesis:A,B`; "
+     "required."},
     {"worker_id",
      WI_CONFIG_STRING,
      OPTION(worker_id),

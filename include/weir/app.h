@@ -42,7 +42,7 @@ struct weir_app_worker {
 
 /** What weir_app_describe() returns; release with weir_app_description_free(). */
 struct weir_app_description {
-    char stream[WEIR_NAME_SIZE];
+    char stream[WEIR_NAME_SIZE]; /**< of several the names, "A,B", or how many if they are long */
     char leader[WEIR_NAME_SIZE]; /**< worker id, "" if nobody leads */
     int64_t lease_duration_ms;
     int64_t failover_bound_ms; /**< silence after a hang, at most: D + D/4 + one pass */

@@ -4,6 +4,10 @@
  * `kinesis:NAME?region=R&endpoint=URL` and `kinesis:arn:...` are streams of Kinesis, or of what
  * speaks its API (docs/kinesis.md).
  *
+ * `kinesis:A,B,C?...` opens several of Kinesis as one, to describe and to get from. Their shards
+ * have ids of the form `account:stream:epoch:shard`; what is done to one stream (put, split, merge,
+ * scale, create, delete) is refused with WEIR_EUNSUPPORTED or WEIR_EINVAL.
+ *
  * Any number of processes may have the same stream open. Handles are thread-safe unless a function
  * says otherwise; they must not be carried over fork(2).
  */

@@ -15,8 +15,7 @@ static void
 takes_a_key_apart_at_its_last_colon(void **state)
 {
     (void)state;
-    assert_true(
-        wi_str_equal_z(wi_shard_key_stream(WI_STR(KEY)), "111122223333:orders:1700000000"));
+    assert_true(wi_str_equal_z(wi_shard_key_stream(WI_STR(KEY)), "111122223333:orders:1700000000"));
     assert_true(wi_str_equal_z(wi_shard_key_shard(WI_STR(KEY)), "shardId-000000000007"));
     assert_true(wi_str_equal_z(wi_shard_key_stream_name(WI_STR(KEY)), "orders"));
 }
@@ -131,8 +130,7 @@ refuses_a_name_that_leaves_no_room_for_shards(void **state)
     (void)state;
     memset(identifier.name, 'n', 83);
     assert_int_equal(wi_stream_identifier_format(&identifier, text), WEIR_OK);
-    assert_int_equal(
-        wi_shard_key_join(wi_str(text), WI_STR("shardId-000000000000"), key), WEIR_OK);
+    assert_int_equal(wi_shard_key_join(wi_str(text), WI_STR("shardId-000000000000"), key), WEIR_OK);
     assert_int_equal(strlen(key), WEIR_NAME_MAX);
     memset(identifier.name, 'n', 84);
     assert_int_equal(wi_stream_identifier_format(&identifier, text), WEIR_ELIMIT);

@@ -366,18 +366,18 @@ reads_back_what_it_creates(void **state)
 #define STREAM_ID "111122223333:orders:1700000000"
 #define SHARD(id) STREAM_ID ":" id
 #define OF_SEVERAL                                                                                 \
-    "\"leaseKey\":{\"S\":\"" SHARD("s2") "\"},\"leaseCounter\":{\"N\":\"7\"},"                     \
-    "\"checkpoint\":{\"S\":\"100\"},\"checkpointSubSequenceNumber\":{\"N\":\"3\"}"
+    "\"leaseKey\":{\"S\":\"" SHARD(                                                                \
+        "s2") "\"},\"leaseCounter\":{\"N\":\"7\"},"                                                \
+              "\"checkpoint\":{\"S\":\"100\"},\"checkpointSubSequenceNumber\":{\"N\":\"3\"}"
 
 /* As Java writes it: bare ids beside the key. */
 static void
 puts_the_stream_before_the_ids_of_javas_rows(void **state)
 {
-    struct wi_dynamodb_lease row =
-        given_row("{" OF_SEVERAL ",\"streamName\":{\"S\":\"" STREAM_ID
-                  "\"},\"shardId\":{\"S\":\"s2\"},"
-                  "\"parentShardId\":{\"SS\":[\"s0\",\"s1\"]},"
-                  "\"childShardIds\":{\"SS\":[\"s3\"]}}");
+    struct wi_dynamodb_lease row = given_row("{" OF_SEVERAL ",\"streamName\":{\"S\":\"" STREAM_ID
+                                             "\"},\"shardId\":{\"S\":\"s2\"},"
+                                             "\"parentShardId\":{\"SS\":[\"s0\",\"s1\"]},"
+                                             "\"childShardIds\":{\"SS\":[\"s3\"]}}");
 
     (void)state;
     assert_true(row.has_stream);
@@ -420,9 +420,7 @@ refuses_rows_whose_key_says_something_else(void **state)
         assert_int_equal(read_row(rows[i], &row), WEIR_ECORRUPT);
     }
     (void)snprintf(
-        long_id,
-        sizeof long_id,
-        "{" OF_SEVERAL ",\"parentShardId\":{\"SS\":[\"%0100d\"]}}", 1);
+        long_id, sizeof long_id, "{" OF_SEVERAL ",\"parentShardId\":{\"SS\":[\"%0100d\"]}}", 1);
     assert_int_equal(read_row(long_id, &row), WEIR_ECORRUPT);
 }
 
@@ -437,7 +435,6 @@ writes_rows_of_several_streams_as_java_does(void **state)
         .epoch = 6,
         .checkpoint = {.type = WEIR_TRIM_HORIZON},
         .replay_exact = true};
-    struct wi_dynamodb_lease before = {.lease = lease};
     struct wi_dynamodb_write write;
     struct wi_dynamodb_lease row;
     struct test_env test;
@@ -452,20 +449,30 @@ writes_rows_of_several_streams_as_java_does(void **state)
     assert_non_null(strstr(
         wi_buffer_text(&text),
         "\"streamName\":{\"S\":\"" STREAM_ID "\"},\"shardId\":{\"S\":\"s2\"}"));
-    assert_non_null(
-        strstr(wi_buffer_text(&text), "\"parentShardId\":{\"SS\":[\"s0\",\"s1\"]}"));
+    assert_non_null(strstr(wi_buffer_text(&text), "\"parentShardId\":{\"SS\":[\"s0\",\"s1\"]}"));
     row = given_row(wi_buffer_text(&text));
     assert_string_equal(row.lease.shard_id, SHARD("s2"));
     assert_string_equal(row.lease.parent_shard_ids[1], SHARD("s1"));
     wi_dynamodb_write_free(&write);
+    wi_buffer_free(&text);
+    test_env_assert_no_leak(&test);
+}
 
+static void
+writes_the_children_of_several_streams_as_java_does(void **state)
+{
+    struct wi_dynamodb_lease before = {.lease = {.lease_key = SHARD("s2")}};
+    struct wi_lease after = {.lease_key = SHARD("s2"), .child_shard_ids = {SHARD("s3")}};
+    struct wi_dynamodb_write write;
+    struct test_env test;
+
+    (void)state;
+    test_env_init(&test);
     wi_dynamodb_write_init(&write, &test.env, false);
-    lease.checkpoint.type = WEIR_SHARD_END;
-    memcpy(lease.child_shard_ids[0], SHARD("s3"), sizeof SHARD("s3"));
-    wi_dynamodb_lease_change(&write, &before, &lease, 1);
+    after.checkpoint.type = WEIR_SHARD_END;
+    wi_dynamodb_lease_change(&write, &before, &after, 1);
     assert_non_null(strstr(wi_buffer_text(&write.values), "{\"SS\":[\"s3\"]}"));
     wi_dynamodb_write_free(&write);
-    wi_buffer_free(&text);
     test_env_assert_no_leak(&test);
 }
 
@@ -590,6 +597,7 @@ main(void)
         cmocka_unit_test(puts_the_stream_before_the_ids_of_javas_rows),
         cmocka_unit_test(refuses_rows_whose_key_says_something_else),
         cmocka_unit_test(writes_rows_of_several_streams_as_java_does),
+        cmocka_unit_test(writes_the_children_of_several_streams_as_java_does),
         cmocka_unit_test(renews_on_condition_that_nobody_else_has_written),
         cmocka_unit_test(a_renewal_says_how_busy_the_lease_is),
         cmocka_unit_test(reports_lost_memory_once_at_the_end),

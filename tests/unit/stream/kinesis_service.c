@@ -104,8 +104,7 @@ given_service(struct kinesis_service *service, const struct service_step *steps,
 }
 
 static void
-init_service(
-    struct kinesis_service *service, const struct service_step *steps, size_t step_count)
+init_service(struct kinesis_service *service, const struct service_step *steps, size_t step_count)
 {
     memset(service, 0, sizeof *service);
     setenv("AWS_ACCESS_KEY_ID", "id", 1);

@@ -1,4 +1,4 @@
-/* Several Kinesis streams as one, against a service with a script: names, shards, former streams. */
+/* Several Kinesis streams as one, against a service with a script: names, shards, former ones. */
 #include <string.h>
 
 #include <weir/error.h>
@@ -15,24 +15,25 @@
 
 #define STEPS(array) (array), WI_ARRAY_LENGTH(array)
 
-#define OPTIONS   "?region=r&endpoint=http://127.0.0.1:1&reads_per_second=1000"
-#define TWO       "kinesis:orders,payments" OPTIONS
-#define ORDERS    "111122223333:orders:1700000000"
-#define PAYMENTS  "111122223333:payments:1700000500"
-#define SHARD     "shardId-000000000000"
-#define FULL      "\"0\",\"EndingHashKey\":\"340282366920938463463374607431768211455\""
+#define OPTIONS  "?region=r&endpoint=http://127.0.0.1:1&reads_per_second=1000"
+#define TWO      "kinesis:orders,payments" OPTIONS
+#define ORDERS   "111122223333:orders:1700000000"
+#define PAYMENTS "111122223333:payments:1700000500"
+#define SHARD    "shardId-000000000000"
+#define NEXT     "shardId-000000000001"
+#define FULL     "\"0\",\"EndingHashKey\":\"340282366920938463463374607431768211455\""
 
 /* What a service says of a stream of this account, created at this time. */
 #define STREAM(account, name, created)                                                             \
     "{\"StreamDescriptionSummary\":{\"StreamARN\":\"arn:aws:kinesis:r:" account ":stream/" name    \
-    "\",\"StreamStatus\":\"ACTIVE\",\"RetentionPeriodHours\":24,\"StreamCreationTimestamp\":"      \
-    created ",\"OpenShardCount\":1}}"
+    "\",\"StreamStatus\":\"ACTIVE\",\"RetentionPeriodHours\":24,"                                  \
+    "\"StreamCreationTimestamp\":" created ",\"OpenShardCount\":1}}"
 #define SHARDS(id, parent)                                                                         \
-    "{\"Shards\":[{\"ShardId\":\"" id "\"," parent                                                 \
-    "\"HashKeyRange\":{\"StartingHashKey\":" FULL "},\"SequenceNumberRange\":{"                    \
+    "{\"Shards\":[{\"ShardId\":\"" id "\"," parent "\"HashKeyRange\":{\"StartingHashKey\":" FULL   \
+    "},\"SequenceNumberRange\":{"                                                                  \
     "\"StartingSequenceNumber\":\"1\"}}]}"
 #define CHILD_PAGE                                                                                 \
-    "{\"MillisBehindLatest\":0,\"Records\":[],\"ChildShards\":[{\"ShardId\":\"shardId-000000000001" \
+    "{\"MillisBehindLatest\":0,\"Records\":[],\"ChildShards\":[{\"ShardId\":\"" NEXT               \
     "\",\"ParentShards\":[\"" SHARD "\"],\"HashKeyRange\":{\"StartingHashKey\":" FULL "}}]}"
 
 #define OPENING                                                                                    \
@@ -40,10 +41,10 @@
      "\"StreamName\":\"orders\"",                                                                  \
      200,                                                                                          \
      STREAM("111122223333", "orders", "1700000000.987")},                                          \
-        {"DescribeStreamSummary",                                                                  \
-         "\"StreamName\":\"payments\"",                                                            \
-         200,                                                                                      \
-         STREAM("111122223333", "payments", "1.7000005E9")}
+    {                                                                                              \
+        "DescribeStreamSummary", "\"StreamName\":\"payments\"", 200,                               \
+            STREAM("111122223333", "payments", "1.7000005E9")                                      \
+    }
 
 static enum weir_error
 get_of(struct kinesis_service *service, const char *shard_id)
@@ -203,10 +204,11 @@ does_not_take_a_new_stream_for_a_former_one(void **state)
         {"GetShardIterator", "\"refunds\"", 200, ITERATOR("i1")},
         {"GetRecords", "i1", 200, PAGE("i2", "0", "")},
     };
-    struct weir_get_request request = {.shard_id = WI_STR("111122223333:refunds:17:" SHARD),
-                                       .from = horizon(),
-                                       .records_max = 1,
-                                       .bytes_max = 1};
+    struct weir_get_request request = {
+        .shard_id = WI_STR("111122223333:refunds:17:" SHARD),
+        .from = horizon(),
+        .records_max = 1,
+        .bytes_max = 1};
     struct kinesis_service service;
 
     (void)state;
@@ -266,16 +268,17 @@ refuses_a_stream_that_is_twice_in_the_list(void **state)
 static void
 refuses_a_name_that_is_too_long_among_several(void **state)
 {
-#define NAME_84 "n23456789n123456789n123456789n123456789n123456789n123456789n123456789n123456789n123"
+#define NAME_83                                                                                    \
+    "n23456789n123456789n123456789n123456789n123456789n123456789n123456789n123456789n123"
     static const struct service_step steps[] = {
-        {"DescribeStreamSummary", NULL, 200, STREAM("111122223333", NAME_84 "4", "1700000000")},
+        {"DescribeStreamSummary", NULL, 200, STREAM("111122223333", NAME_83 "4", "1700000000")},
     };
     struct kinesis_service service;
     struct weir_detail detail = {""};
 
     (void)state;
     assert_int_equal(
-        given_streams(&service, "kinesis:" NAME_84 "4,b" OPTIONS, STEPS(steps), &detail),
+        given_streams(&service, "kinesis:" NAME_83 "4,b" OPTIONS, STEPS(steps), &detail),
         WEIR_ELIMIT);
     assert_non_null(strstr(detail.text, "at most 83 characters, this one has 84"));
 }
@@ -377,8 +380,7 @@ reads_shards_of_any_stream(void **state)
 
     (void)state;
     assert_int_equal(given_streams(&service, "kinesis:*" OPTIONS, STEPS(steps), NULL), WEIR_OK);
-    assert_int_equal(
-        weir_stream_describe(&service.stream, &description, NULL), WEIR_EUNSUPPORTED);
+    assert_int_equal(weir_stream_describe(&service.stream, &description, NULL), WEIR_EUNSUPPORTED);
     assert_int_equal(get_of(&service, ORDERS ":" SHARD), WEIR_OK);
     end_service(&service);
 }

@@ -248,8 +248,7 @@ takes_no_list_for_one_stream(void **state)
     (void)state;
     assert_int_equal(wi_kinesis_url_parse("kinesis:a,b", &url, &detail), WEIR_EINVAL);
     assert_non_null(strstr(detail.text, "name one"));
-    assert_int_equal(
-        wi_kinesis_url_parse("kinesis:111122223333:a:1", &url, &detail), WEIR_EINVAL);
+    assert_int_equal(wi_kinesis_url_parse("kinesis:111122223333:a:1", &url, &detail), WEIR_EINVAL);
 }
 
 /* --- pace --- */

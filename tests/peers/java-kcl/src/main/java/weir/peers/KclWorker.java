@@ -24,6 +24,7 @@ import software.amazon.kinesis.coordinator.Scheduler;
 import software.amazon.kinesis.leases.LeaseManagementConfig;
 import software.amazon.kinesis.metrics.NullMetricsFactory;
 import software.amazon.kinesis.processor.SingleStreamTracker;
+import software.amazon.kinesis.processor.StreamTracker;
 import software.amazon.kinesis.retrieval.RetrievalConfig;
 import software.amazon.kinesis.retrieval.polling.PollingConfig;
 
@@ -35,7 +36,7 @@ import software.amazon.kinesis.retrieval.polling.PollingConfig;
 public final class KclWorker {
     private static final long GRACE_SECONDS = 30;
     private static final Map<String, String> DEFAULTS = new HashMap<>(Map.ofEntries(
-        Map.entry("stream", "stream"),
+        Map.entry("stream", "stream"), // or a list of account:name:epoch, for multi-stream mode
         Map.entry("table", "table"),
         Map.entry("kinesis", "http://127.0.0.1:4567"),
         Map.entry("dynamodb", "http://127.0.0.1:8000"),
@@ -137,11 +138,12 @@ public final class KclWorker {
             .newInitialPosition(InitialPositionInStream.valueOf(options.get("from")));
         long checkpointMs = Long.parseLong(options.get("checkpoint-ms"));
         long stopAfter = Long.parseLong(options.get("stop-after"));
-        ConfigsBuilder configs = new ConfigsBuilder(new SingleStreamTracker(stream, from), options.get("table"),
-            kinesis, dynamodb, cloudwatch, options.get("worker-id"),
-            () -> new LedgerProcessor(ledger, checkpointMs, stopAfter, stop));
+        boolean isList = Streams.isList(stream);
+        StreamTracker tracker = isList ? new Streams(stream, from) : new SingleStreamTracker(stream, from);
+        ConfigsBuilder configs = new ConfigsBuilder(tracker, options.get("table"), kinesis, dynamodb, cloudwatch,
+            options.get("worker-id"), () -> new LedgerProcessor(ledger, checkpointMs, stopAfter, stop));
 
-        PollingConfig polling = new PollingConfig(stream, kinesis);
+        PollingConfig polling = isList ? new PollingConfig(kinesis) : new PollingConfig(stream, kinesis);
         setLong(options, "idle-ms", polling::idleTimeBetweenReadsInMillis);
         setLong(options, "max-records", value -> polling.maxRecords((int) value));
         RetrievalConfig retrieval = configs.retrievalConfig();

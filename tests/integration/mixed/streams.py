@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Rows of an application of several streams, written by one side and read by the other.
+
+Java KCL with a MultiStreamTracker works on two streams, one of which is split; weir goes on with its
+table, the other one is split; Java KCL goes on with weir's. Every record comes, every row has Java's
+form whoever wrote it, Java complains about none, and weir shows them all.
+
+    streams.py --weir PROGRAM [--folder DIR]
+"""
+
+import argparse
+import pathlib
+import sys
+import tempfile
+
+import rows
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "peers"))
+import fleet  # noqa: E402
+
+STREAMS = ("orders", "payments")
+TABLE = "streams"
+SHARDS = 2
+PER_STEP = 100
+
+
+def identifier(site):
+    """As Java serializes it."""
+    answer = site.kinesis.call("DescribeStreamSummary", StreamName=site.stream)
+    summary = answer["StreamDescriptionSummary"]
+    account = summary["StreamARN"].split(":")[4]
+    return f"{account}:{site.stream}:{int(summary['StreamCreationTimestamp'])}"
+
+
+class Steps:
+    """Puts records into all streams step by step, and knows whether they were processed."""
+
+    def __init__(self, sites):
+        self.sites, self.put, self.ledgers = sites, 0, []
+
+    def put_more(self):
+        for site in self.sites:
+            producer = site.put(f"put-{site.stream}", first=self.put, records=PER_STEP)
+            producer.communicate()
+            assert producer.returncode == 0
+            self.put += PER_STEP
+
+    def unprocessed(self):
+        wanted = set()
+        for site in self.sites:
+            wanted |= {p.index for p in fleet.read_put(site.folder / f"put-{site.stream}")}
+        return wanted - {e.index for worker in self.ledgers for e in worker.entries()}
+
+    def work(self, worker):
+        if worker not in self.ledgers:
+            self.ledgers.append(worker)
+        took = fleet.wait_until(lambda: not self.unprocessed(), rows.LIMIT_S, 0.2)
+        assert took is not None, f"{worker.name} did not process {len(self.unprocessed())} records"
+        print(f"{worker.name}: all processed after {took:.1f} s", flush=True)
+
+
+def split(site):
+    shard = site.open_shards()[0]
+    bounds = shard["HashKeyRange"]
+    middle = (int(bounds["StartingHashKey"]) + int(bounds["EndingHashKey"])) // 2
+    site.kinesis.call(
+        "SplitShard",
+        StreamName=site.stream,
+        ShardToSplit=shard["ShardId"],
+        NewStartingHashKey=str(middle),
+    )
+    site.wait_active()
+
+
+def check_form(site, identifiers, names):
+    """Every row has what Java's have, and `names` shards have one."""
+    found = []
+    for key, row in site.leases().items():
+        stream, _, shard = key.rpartition(":")
+        if stream not in identifiers:
+            found.append(f"{key} is of no stream that is read")
+        if row.get("streamName") != stream or row.get("shardId") != shard:
+            found.append(f"{key}: streamName {row.get('streamName')}, shardId {row.get('shardId')}")
+        for ids in (row.get("parentShardId", []), row.get("childShardIds", [])):
+            if any(":" in one for one in ids):
+                found.append(f"{key} names {ids}")
+    if len(site.leases()) != names:
+        found.append(f"{len(site.leases())} leases instead of {names}")
+    return found
+
+
+def run(site, sites, program):
+    steps = Steps(sites)
+    for one in sites:
+        one.create_stream(SHARDS)
+    identifiers = [identifier(one) for one in sites]
+    listed = ",".join(identifiers)
+    steps.put_more()
+    first = fleet.JavaWorker(site, "java-1", stream=listed, **rows.JAVA)
+    steps.work(first)
+    split(sites[0])
+    steps.put_more()
+    steps.work(first)
+    found = rows.compare_with_table(site, program)
+    first.terminate()
+    found += check_form(site, identifiers, 2 * SHARDS + 2)
+
+    before = site.leases()
+    steps.put_more()
+    weir = fleet.WeirWorker(
+        site, "weir-1", program, lease_duration="1000ms", shard_sync_interval="1s"
+    )
+    steps.work(weir)
+    split(sites[1])
+    steps.put_more()
+    steps.work(weir)
+    found += rows.compare_with_table(site, program)
+    weir.terminate()
+    found += rows.lost_attributes(before, site.leases())
+    found += check_form(site, identifiers, 2 * SHARDS + 4)
+
+    steps.put_more()
+    second = fleet.JavaWorker(site, "java-2", stream=listed, **rows.JAVA)
+    steps.work(second)
+    second.terminate()
+    found += check_form(site, identifiers, 2 * SHARDS + 4)
+    return found + rows.complaints_of(site, first) + rows.complaints_of(site, second)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--weir", required=True)
+    parser.add_argument("--folder")
+    given = parser.parse_args()
+    fleet.fetch("dynamodb", "kinesis-mock", "java-kcl")
+    with tempfile.TemporaryDirectory() as temporary:
+        kinesis, _ = fleet.start_server("kinesis-mock")
+        dynamodb, _ = fleet.start_server("dynamodb")
+        folder = given.folder or temporary
+        sites = [fleet.Site(folder, kinesis, dynamodb, stream, TABLE) for stream in STREAMS]
+        site = fleet.Site(folder, kinesis, dynamodb, ",".join(STREAMS), TABLE)
+        found = run(site, sites, given.weir)
+    for finding in found:
+        print("VIOLATION:", finding)
+    print("streams:", f"{len(found)} violations" if found else "each side reads the other's rows")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    fleet.run_as_test(main)
