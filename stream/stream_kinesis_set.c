@@ -443,8 +443,8 @@ open_members(
     set->options = url->options;
     adopt_region(url, &set->options);
     if (set->shared.http == NULL) {
-        error =
-            wi_http_open_curl(set->env, &(struct wi_http_curl_options){NULL}, &set->shared.http);
+        error = wi_http_open_curl(
+            set->env, &(struct wi_http_curl_options){NULL}, &set->shared.http, detail);
     }
     if (error == WEIR_OK) {
         error = wi_kinesis_open_client(
