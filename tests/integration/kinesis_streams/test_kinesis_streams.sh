@@ -135,8 +135,9 @@ jq -e '.stream == "orders,payments,refunds" and ([.shards[].shard_id | split(":"
     ["orders", "payments", "refunds"]) and ([.shards[].millis_behind_latest] | all(. != null and . >= 0))' "$scratch/app.json" >/dev/null ||
     fail "app describe: $(cat "$scratch/app.json")"
 
-# The list shrinks: what has leases is worked off.
+# The list shrinks: what has leases is worked off, the children of its shards too.
 stop three
+"$weir" stream split "$(url payments)" shardId-000000000000 >/dev/null
 put payments 601 700
 start four orders,refunds
 put orders 951 1000
@@ -144,4 +145,4 @@ expect orders 1000
 expect payments 700
 stop four
 check_order
-echo "1,800 records of three streams over a split, a kill, a longer and a shorter list, in order"
+echo "1,800 records of three streams over two splits, a kill, a longer and a shorter list, in order"

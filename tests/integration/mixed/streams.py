@@ -10,6 +10,7 @@ form whoever wrote it, Java complains about none, and weir shows them all.
 
 import argparse
 import pathlib
+import subprocess
 import sys
 import tempfile
 
@@ -89,6 +90,18 @@ def check_form(site, identifiers, names):
     return found
 
 
+def refused(site, one, program):
+    """A worker of one of the streams alone: the rows have another form than its own would have."""
+    command = [program, "worker", "--app", site.table, "--stream", fleet.stream_url(one)]
+    command += ["--table", fleet.table_url(site), "--print"]
+    done = subprocess.run(
+        command, capture_output=True, env=fleet.environment(), text=True, check=False, timeout=60
+    )
+    if done.returncode == 0 or "or several" not in done.stderr:
+        return [f"a worker of one stream joined, or does not say why not: {done.stderr}"]
+    return []
+
+
 def run(site, sites, program):
     steps = Steps(sites)
     for one in sites:
@@ -103,6 +116,7 @@ def run(site, sites, program):
     steps.work(first)
     found = rows.compare_with_table(site, program)
     first.terminate()
+    found += refused(site, sites[0], program)
     found += check_form(site, identifiers, 2 * SHARDS + 2)
 
     before = site.leases()

@@ -137,6 +137,27 @@ knows_the_settings_of_an_application(void **state)
     assert_int_equal(check_application("weir:s", 1, WEIR_SHARD_END), WEIR_EINVAL);
 }
 
+static bool
+reads_several(const char *url)
+{
+    struct wi_application application = {.lease_duration_ms = 1};
+
+    (void)snprintf(application.stream_url, sizeof application.stream_url, "%s", url);
+    return wi_application_reads_several(&application);
+}
+
+/* What is remembered of several streams stays the same whatever their list is, and is no stream's.
+ */
+static void
+tells_an_application_of_several_streams_by_its_url(void **state)
+{
+    (void)state;
+    assert_true(reads_several("kinesis:*?region=r"));
+    assert_false(reads_several("kinesis:s?region=r"));
+    assert_false(reads_several("weir:s"));
+    assert_false(reads_several(""));
+}
+
 static void
 changes_the_lease_duration_only_to_another_one(void **state)
 {
@@ -165,6 +186,7 @@ main(void)
         cmocka_unit_test(fences_a_session_by_what_was_seen_of_it),
         cmocka_unit_test(takes_the_lead_only_after_the_term_that_was_seen),
         cmocka_unit_test(knows_the_settings_of_an_application),
+        cmocka_unit_test(tells_an_application_of_several_streams_by_its_url),
         cmocka_unit_test(changes_the_lease_duration_only_to_another_one),
     };
 

@@ -61,6 +61,7 @@ read_golden(const char *table, const cJSON *item, struct tally *tally)
         assert_int_equal(wi_dynamodb_lease_read(item, &horizon, &lease), WEIR_OK);
         assert_false(lease.is_ours);
         assert_int_equal(lease.lease.epoch, 1);
+        assert_int_equal(lease.has_stream, wi_dynamodb_has(item, "streamName"));
         tally->leases++;
     }
 }
@@ -102,6 +103,7 @@ reads_every_row_of_java_kcl(void **state)
         {"kcl-3.5.1-after-merge.jsonl", {5, 1, 1, 1}},
         {"kcl-3.5.1-after-sigterm.jsonl", {6, 3, 1, 1}},
         {"kcl-3.4.2-three-tables.jsonl", {4, 1, 1, 1}},
+        {"kcl-3.5.1-two-streams.jsonl", {6, 1, 1, 1}},
     };
 
     (void)state;
