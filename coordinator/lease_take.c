@@ -281,10 +281,11 @@ write_takes(const struct weir_env *env, const struct pass *pass, struct wi_take_
         char *key = plan->keys[plan->count];
 
         memcpy(key, lease->lease_key, sizeof lease->lease_key);
-        plan->takes[plan->count] = (struct wi_assignment){.lease_key = key,
-                                                          .to = pass->input->owner,
-                                                          .expected_epoch = lease->epoch,
-                                                          .expected_counter = lease->counter};
+        plan->takes[plan->count] = (struct wi_assignment){
+            .lease_key = key,
+            .to = pass->input->owner,
+            .expected_epoch = lease->epoch,
+            .expected_counter = plan->steals ? WI_COUNTER_OF_A_STEAL : lease->counter};
     }
     return WEIR_OK;
 }

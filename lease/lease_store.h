@@ -19,6 +19,10 @@
 /* Most application bytes of a prepared checkpoint. */
 #define WI_PENDING_STATE_MAX 1024U
 
+/* As expected_counter where everyone takes (lease.h): a live owner, who renews all the time, loses
+ * the lease; the store reads its counter right before the write. Conflicts anywhere else. */
+#define WI_COUNTER_OF_A_STEAL UINT64_MAX
+
 /* Give a lease to `to`. Takes it from nobody, from a dead owner, or from one that expired. */
 struct wi_assignment {
     const char *lease_key;

@@ -299,6 +299,10 @@ judge_assignment(void *context, size_t index, struct wi_dynamodb_change *change)
         error = view_of(&assignments->views, item->to, &receiver);
     }
     owner.counter = change->row->lease.counter;
+    if (item->expected_counter == WI_COUNTER_OF_A_STEAL &&
+        wi_dynamodb_mode(assignments->views.store) != WI_DYNAMODB_MODE_3X) {
+        owner.counter = item->expected_counter; /* the write's condition is the row as just read */
+    }
     if (error == WEIR_OK) {
         error = wi_lease_judge_assignment(&change->row->lease, item, &owner, &receiver, &fence);
     }

@@ -11,6 +11,7 @@
 #include <weir/stream.h>
 #include <weir/types.h>
 
+#include "coordinator/lease_taker.h"
 #include "core/detail.h"
 #include "core/memory.h"
 #include "core/shard_key.h"
@@ -233,6 +234,17 @@ name_streams(const struct wi_lease_table *table, char ret[WEIR_NAME_SIZE])
     }
 }
 
+/* A hang right after a taker's pass: the next one sees the last renewal, the one after takes. */
+static int64_t
+failover_bound_ms(const struct wi_lease_table *table)
+{
+    int64_t duration_ms = table->application.lease_duration_ms;
+
+    return table->leader.everyone_takes
+               ? 2 * WI_TAKER_SPANS * (duration_ms + WI_TAKER_EPSILON_MS) + PASS_MS
+               : duration_ms + duration_ms / 4 + PASS_MS;
+}
+
 static enum weir_error
 describe_table(
     const struct wi_app *app, const char *data_directory, struct weir_app_description *description)
@@ -250,8 +262,7 @@ describe_table(
     }
     copy_label(description->leader, table->leader.owner);
     description->lease_duration_ms = application->lease_duration_ms;
-    description->failover_bound_ms =
-        application->lease_duration_ms + application->lease_duration_ms / 4 + PASS_MS;
+    description->failover_bound_ms = failover_bound_ms(table);
     description->damaged_rows = table->damaged_count;
     description->shard_count = table->lease_count;
     description->worker_count = table->worker_count;

@@ -45,7 +45,7 @@ struct weir_app_description {
     char stream[WEIR_NAME_SIZE]; /**< of several the names, "A,B", or how many if they are long */
     char leader[WEIR_NAME_SIZE]; /**< worker id, "" if nobody leads */
     int64_t lease_duration_ms;
-    int64_t failover_bound_ms; /**< silence after a hang, at most: D + D/4 + one pass */
+    int64_t failover_bound_ms; /**< silence after a hang, at most: D + D/4 + a pass; 2.x: 4 D */
     struct weir_app_shard *shards;
     size_t shard_count;
     struct weir_app_worker *workers;

@@ -94,7 +94,8 @@ fetch_dynamodb() {
 }
 
 fetch_java_kcl() {
-    local kcl=-Dkcl.version=$(version "$1" 4)
+    local kcl
+    kcl=-Dkcl.version=$(version "$1" 4)
     require_tools java javac mvn
     copy_jars "$1" "$here/java-kcl" "$2" "$kcl" "-Dbuild.folder=$2/build"
     timeout "$fetch_seconds_max" mvn -B -q -f "$here/java-kcl/pom.xml" \

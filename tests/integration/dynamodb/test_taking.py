@@ -191,6 +191,8 @@ def take_and_share(site):
     assert site.others() == [], f"rows of other kinds: {site.others()}"
     found = json.loads(site.weir("app", "describe", TABLE, "--table", site.url, "--json"))
     assert len(found["shards"]) == SHARDS and all(s["owner"] for s in found["shards"]), found
+    # Nothing is agreed without a row Migration3.0: the default, four times, and a pass.
+    assert found["failover_bound_ms"] == 4 * 10025 + 1000, found
     shard = found["shards"][0]
     move = ["app", "move", TABLE, shard["shard_id"], "w2", "--table", site.url]
     before = site.owners()

@@ -27,6 +27,7 @@ FAILOVER_MS = 3000
 PASS_S = 2 * (FAILOVER_MS + 25) / 1000
 LIMIT_S = 120
 JAVA_LOOKS_S = 100
+COMPATIBLE = "CLIENT_VERSION_CONFIG_COMPATIBLE_WITH_2X"
 RECORDS_PER_S = 12
 RECORDS_MAX = 100000
 # What Java KCL logs when it cannot make sense of a row.
@@ -52,7 +53,7 @@ class Fleet:
                 **{"from": "TRIM_HORIZON"},
             )
         else:
-            new = {"reporter_ms": 3000, "client_version": "CLIENT_VERSION_CONFIG_COMPATIBLE_WITH_2X"}
+            new = {"reporter_ms": 3000, "client_version": COMPATIBLE}
             worker = fleet.JavaWorker(
                 self.site,
                 name,
@@ -138,7 +139,7 @@ def rule(site, version):
 
 
 def change(site, given):
-    """Java's workers look at the row every 60 to 90 s; until then it is one rule here, one there."""
+    """Java's workers look at the row every 60 to 90 s; until then each side has its own rules."""
     us = Fleet(site, given)
     java = us.start("java", "java-1")
     us.share({java: SHARDS})

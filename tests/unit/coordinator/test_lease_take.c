@@ -180,6 +180,7 @@ steals_one_from_the_most_loaded_worker(void **state)
     assert_int_equal(takes(), 1); /* its share is three */
     assert_int_equal(taken_from("b"), 1);
     assert_true(scene.plan.steals);
+    assert_true(scene.plan.takes[0].expected_counter == WI_COUNTER_OF_A_STEAL);
 }
 
 /* T6 */
