@@ -14,6 +14,7 @@
 #include "lease/lease_row_dynamodb.h"
 #include "tests/support/test_env.h"
 #include "tests/support/weir_test.h"
+#include "tests/unit/lease/dynamodb_row_fixture.h"
 
 #define LINE_MAX_BYTES 4096
 #define GOLDEN_SIZE    512
@@ -118,36 +119,11 @@ reads_every_row_of_java_kcl(void **state)
 
 /* --- a lease row as text -------------------------------------------------------------------- */
 
-#define BASE                                                                                       \
-    "\"leaseKey\":{\"S\":\"shard-a\"},\"leaseCounter\":{\"N\":\"7\"},"                             \
-    "\"checkpoint\":{\"S\":\"100\"},\"checkpointSubSequenceNumber\":{\"N\":\"3\"}"
-
-static enum weir_error
-read_row(const char *members, struct wi_dynamodb_lease *ret)
-{
-    cJSON *item = cJSON_Parse(members);
-    enum weir_error error = WEIR_OK;
-
-    assert_non_null(item);
-    error = wi_dynamodb_lease_read(item, &horizon, ret);
-    cJSON_Delete(item);
-    return error;
-}
-
-static struct wi_dynamodb_lease
-given_row(const char *members)
-{
-    struct wi_dynamodb_lease row;
-
-    assert_int_equal(read_row(members, &row), WEIR_OK);
-    return row;
-}
-
 static void
 shows_javas_hand_off_as_a_wish_to_the_old_owner(void **state)
 {
-    struct wi_dynamodb_lease row =
-        given_row("{" BASE ",\"leaseOwner\":{\"S\":\"w2\"},\"checkpointOwner\":{\"S\":\"w1\"}}");
+    struct wi_dynamodb_lease row = dynamodb_row_given(
+        "{" DYNAMODB_ROW ",\"leaseOwner\":{\"S\":\"w2\"},\"checkpointOwner\":{\"S\":\"w1\"}}");
 
     (void)state;
     assert_string_equal(row.lease.owner, "w1");
@@ -163,15 +139,15 @@ shows_javas_hand_off_as_a_wish_to_the_old_owner(void **state)
 static void
 takes_a_change_by_java_for_a_new_epoch(void **state)
 {
-    struct wi_dynamodb_lease ours = given_row(
-        "{" BASE ",\"leaseOwner\":{\"S\":\"w1\"},\"weirOwner\":{\"S\":\"w1\"},"
+    struct wi_dynamodb_lease ours = dynamodb_row_given(
+        "{" DYNAMODB_ROW ",\"leaseOwner\":{\"S\":\"w1\"},\"weirOwner\":{\"S\":\"w1\"},"
         "\"weirEpoch\":{\"N\":\"4\"},\"weirCounter\":{\"N\":\"7\"},\"weirRevoked\":{\"N\":\"4\"}}");
-    struct wi_dynamodb_lease counted = given_row(
-        "{" BASE ",\"leaseOwner\":{\"S\":\"w1\"},\"weirOwner\":{\"S\":\"w1\"},"
+    struct wi_dynamodb_lease counted = dynamodb_row_given(
+        "{" DYNAMODB_ROW ",\"leaseOwner\":{\"S\":\"w1\"},\"weirOwner\":{\"S\":\"w1\"},"
         "\"weirEpoch\":{\"N\":\"4\"},\"weirCounter\":{\"N\":\"6\"},\"weirRevoked\":{\"N\":\"4\"}}");
-    struct wi_dynamodb_lease moved =
-        given_row("{" BASE ",\"leaseOwner\":{\"S\":\"w2\"},\"weirOwner\":{\"S\":\"w1\"},"
-                  "\"weirEpoch\":{\"N\":\"4\"},\"weirCounter\":{\"N\":\"7\"}}");
+    struct wi_dynamodb_lease moved = dynamodb_row_given(
+        "{" DYNAMODB_ROW ",\"leaseOwner\":{\"S\":\"w2\"},\"weirOwner\":{\"S\":\"w1\"},"
+        "\"weirEpoch\":{\"N\":\"4\"},\"weirCounter\":{\"N\":\"7\"}}");
 
     (void)state;
     assert_true(ours.is_ours);
@@ -202,22 +178,23 @@ refuses_rows_that_cannot_be_worked_with(void **state)
         "}",
         "{\"leaseKey\":{\"S\":\"a\"},\"leaseCounter\":{\"N\":\"1\"},"
         "\"checkpoint\":{\"S\":\"AT_TIMESTAMP\"}}",
-        "{" BASE ",\"leaseOwner\":{\"N\":\"1\"}}",
-        "{" BASE ",\"weirEpoch\":{\"N\":\"0\"}}",
-        "{" BASE ",\"weirEpoch\":{\"S\":\"1\"}}",
-        "{" BASE ",\"startingHashKey\":{\"S\":\"0\"}}",
-        "{" BASE ",\"startingHashKey\":{\"S\":\"9\"},\"endingHashKey\":{\"S\":\"1\"}}",
-        "{" BASE ",\"parentShardId\":{\"SS\":[\"a\",\"b\",\"c\"]}}",
-        "{" BASE ",\"parentShardId\":{\"SS\":[7]}}",
-        "{" BASE ",\"pendingCheckpoint\":{\"S\":\"x\"}}",
-        "{" BASE ",\"pendingCheckpoint\":{\"S\":\"200\"},\"pendingCheckpointState\":{\"B\":\"?\"}}",
+        "{" DYNAMODB_ROW ",\"leaseOwner\":{\"N\":\"1\"}}",
+        "{" DYNAMODB_ROW ",\"weirEpoch\":{\"N\":\"0\"}}",
+        "{" DYNAMODB_ROW ",\"weirEpoch\":{\"S\":\"1\"}}",
+        "{" DYNAMODB_ROW ",\"startingHashKey\":{\"S\":\"0\"}}",
+        "{" DYNAMODB_ROW ",\"startingHashKey\":{\"S\":\"9\"},\"endingHashKey\":{\"S\":\"1\"}}",
+        "{" DYNAMODB_ROW ",\"parentShardId\":{\"SS\":[\"a\",\"b\",\"c\"]}}",
+        "{" DYNAMODB_ROW ",\"parentShardId\":{\"SS\":[7]}}",
+        "{" DYNAMODB_ROW ",\"pendingCheckpoint\":{\"S\":\"x\"}}",
+        "{" DYNAMODB_ROW
+        ",\"pendingCheckpoint\":{\"S\":\"200\"},\"pendingCheckpointState\":{\"B\":\"?\"}}",
     };
     struct wi_dynamodb_lease row;
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         print_message("%s\n", rows[i]);
-        assert_int_equal(read_row(rows[i], &row), WEIR_ECORRUPT);
+        assert_int_equal(dynamodb_row_read(rows[i], &row), WEIR_ECORRUPT);
     }
 }
 
@@ -225,13 +202,14 @@ refuses_rows_that_cannot_be_worked_with(void **state)
 static void
 reads_what_java_does_wrong(void **state)
 {
-    struct wi_dynamodb_lease row = given_row("{" BASE ",\"pendingCheckpoint\":{\"S\":\"200\"},"
-                                             "\"pendingCheckpointState\":{\"N\":\"0\"}}");
+    struct wi_dynamodb_lease row =
+        dynamodb_row_given("{" DYNAMODB_ROW ",\"pendingCheckpoint\":{\"S\":\"200\"},"
+                           "\"pendingCheckpointState\":{\"N\":\"0\"}}");
 
     (void)state;
     assert_true(row.lease.has_pending);
     assert_int_equal(row.state_length, 0);
-    row = given_row("{" BASE ",\"pendingCheckpoint\":{\"S\":\"99\"}}");
+    row = dynamodb_row_given("{" DYNAMODB_ROW ",\"pendingCheckpoint\":{\"S\":\"99\"}}");
     assert_false(row.lease.has_pending); /* left behind by a checkpoint that went past it */
 }
 
@@ -242,7 +220,7 @@ leaves_rows_of_other_kinds_alone(void **state)
         const char *row;
         enum wi_dynamodb_row_kind kind;
     } rows[] = {
-        {"{" BASE "}", WI_DYNAMODB_ROW_LEASE},
+        {"{" DYNAMODB_ROW "}", WI_DYNAMODB_ROW_LEASE},
         {"{\"entityType\":{\"S\":\"LEASE\"}}", WI_DYNAMODB_ROW_LEASE},
         {"{\"entityType\":{\"S\":\"STREAM\"}}", WI_DYNAMODB_ROW_OTHER},
         {"{\"entityType\":{\"S\":\"something new\"}}", WI_DYNAMODB_ROW_OTHER},
@@ -350,7 +328,7 @@ reads_back_what_it_creates(void **state)
     wi_dynamodb_lease_create(&write, &lease);
     assert_int_equal(wi_dynamodb_write_error(&write), WEIR_OK);
     wi_buffer_printf(&text, "{%s}", wi_buffer_text(&write.set));
-    row = given_row(wi_buffer_text(&text));
+    row = dynamodb_row_given(wi_buffer_text(&text));
     assert_true(row.is_ours);
     assert_int_equal(row.lease.epoch, 6);
     assert_true(row.lease.replay_exact);
@@ -360,121 +338,6 @@ reads_back_what_it_creates(void **state)
     assert_true(row.lease.checkpoint.timestamp_ms == 1234567);
     wi_dynamodb_write_free(&write);
     wi_buffer_free(&text);
-    test_env_assert_no_leak(&test);
-}
-
-/* --- several streams ------------------------------------------------------------------------ */
-
-#define STREAM_ID "111122223333:orders:1700000000"
-#define SHARD(id) STREAM_ID ":" id
-#define OF_SEVERAL                                                                                 \
-    "\"leaseKey\":{\"S\":\"" SHARD(                                                                \
-        "s2") "\"},\"leaseCounter\":{\"N\":\"7\"},"                                                \
-              "\"checkpoint\":{\"S\":\"100\"},\"checkpointSubSequenceNumber\":{\"N\":\"3\"}"
-
-/* As Java writes it: bare ids beside the key. */
-static void
-puts_the_stream_before_the_ids_of_javas_rows(void **state)
-{
-    struct wi_dynamodb_lease row = given_row("{" OF_SEVERAL ",\"streamName\":{\"S\":\"" STREAM_ID
-                                             "\"},\"shardId\":{\"S\":\"s2\"},"
-                                             "\"parentShardId\":{\"SS\":[\"s0\",\"s1\"]},"
-                                             "\"childShardIds\":{\"SS\":[\"s3\"]}}");
-
-    (void)state;
-    assert_true(row.has_stream);
-    assert_string_equal(row.lease.lease_key, SHARD("s2"));
-    assert_string_equal(row.lease.shard_id, SHARD("s2"));
-    assert_string_equal(row.lease.parent_shard_ids[0], SHARD("s0"));
-    assert_string_equal(row.lease.parent_shard_ids[1], SHARD("s1"));
-    assert_string_equal(row.lease.child_shard_ids[0], SHARD("s3"));
-    assert_string_equal(row.lease.child_shard_ids[1], "");
-    row = given_row("{" OF_SEVERAL "}");
-    assert_true(row.has_stream);
-    row = given_row("{" BASE "}");
-    assert_false(row.has_stream);
-}
-
-/* Whoever read another shard under this key would lose records. */
-static void
-refuses_rows_whose_key_says_something_else(void **state)
-{
-    static const char *const rows[] = {
-        "{" OF_SEVERAL ",\"streamName\":{\"S\":\"111122223333:orders:1700000001\"}}",
-        "{" OF_SEVERAL ",\"streamName\":{\"S\":\"orders\"}}",
-        "{" OF_SEVERAL ",\"streamName\":{\"N\":\"1\"}}",
-        "{" OF_SEVERAL ",\"shardId\":{\"S\":\"s3\"}}",
-        "{" OF_SEVERAL ",\"shardId\":{\"S\":\"" SHARD("s2") "\"}}",
-        "{" OF_SEVERAL ",\"parentShardId\":{\"SS\":[\"" SHARD("s1") "\"]}}",
-        "{" BASE ",\"streamName\":{\"S\":\"" STREAM_ID "\"}}",
-        "{" BASE ",\"shardId\":{\"S\":\"other\"}}",
-        "{\"leaseKey\":{\"S\":\"orders:s2\"},\"leaseCounter\":{\"N\":\"7\"},"
-        "\"checkpoint\":{\"S\":\"100\"}}",
-        "{\"leaseKey\":{\"S\":\"" STREAM_ID ":\"},\"leaseCounter\":{\"N\":\"7\"},"
-        "\"checkpoint\":{\"S\":\"100\"}}",
-    };
-    struct wi_dynamodb_lease row;
-    char long_id[512];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        print_message("%s\n", rows[i]);
-        assert_int_equal(read_row(rows[i], &row), WEIR_ECORRUPT);
-    }
-    (void)snprintf(
-        long_id, sizeof long_id, "{" OF_SEVERAL ",\"parentShardId\":{\"SS\":[\"%0100d\"]}}", 1);
-    assert_int_equal(read_row(long_id, &row), WEIR_ECORRUPT);
-}
-
-static void
-writes_rows_of_several_streams_as_java_does(void **state)
-{
-    struct wi_lease lease = {
-        .lease_key = SHARD("s2"),
-        .shard_id = SHARD("s2"),
-        .parent_shard_ids = {SHARD("s0"), SHARD("s1")},
-        .range = {{0, 5}, {7, 9}},
-        .epoch = 6,
-        .checkpoint = {.type = WEIR_TRIM_HORIZON},
-        .replay_exact = true};
-    struct wi_dynamodb_write write;
-    struct wi_dynamodb_lease row;
-    struct test_env test;
-    struct wi_buffer text;
-
-    (void)state;
-    test_env_init(&test);
-    wi_buffer_init(&text, &test.env);
-    wi_dynamodb_write_init(&write, &test.env, true);
-    wi_dynamodb_lease_create(&write, &lease);
-    wi_buffer_printf(&text, "{%s}", wi_buffer_text(&write.set));
-    assert_non_null(strstr(
-        wi_buffer_text(&text),
-        "\"streamName\":{\"S\":\"" STREAM_ID "\"},\"shardId\":{\"S\":\"s2\"}"));
-    assert_non_null(strstr(wi_buffer_text(&text), "\"parentShardId\":{\"SS\":[\"s0\",\"s1\"]}"));
-    row = given_row(wi_buffer_text(&text));
-    assert_string_equal(row.lease.shard_id, SHARD("s2"));
-    assert_string_equal(row.lease.parent_shard_ids[1], SHARD("s1"));
-    wi_dynamodb_write_free(&write);
-    wi_buffer_free(&text);
-    test_env_assert_no_leak(&test);
-}
-
-static void
-writes_the_children_of_several_streams_as_java_does(void **state)
-{
-    struct wi_dynamodb_lease before = {.lease = {.lease_key = SHARD("s2")}};
-    struct wi_lease after = {.lease_key = SHARD("s2"), .child_shard_ids = {SHARD("s3")}};
-    struct wi_dynamodb_write write;
-    struct test_env test;
-
-    (void)state;
-    test_env_init(&test);
-    wi_dynamodb_write_init(&write, &test.env, false);
-    after.checkpoint.type = WEIR_SHARD_END;
-    wi_dynamodb_lease_change(&write, &before, &after, 1);
-    assert_non_null(strstr(wi_buffer_text(&write.values), "{\"SS\":[\"s3\"]}"));
-    wi_dynamodb_write_free(&write);
     test_env_assert_no_leak(&test);
 }
 
@@ -596,10 +459,6 @@ main(void)
         cmocka_unit_test(tells_java_the_same_place_or_an_earlier_one),
         cmocka_unit_test(orders_texts_as_positions),
         cmocka_unit_test(reads_back_what_it_creates),
-        cmocka_unit_test(puts_the_stream_before_the_ids_of_javas_rows),
-        cmocka_unit_test(refuses_rows_whose_key_says_something_else),
-        cmocka_unit_test(writes_rows_of_several_streams_as_java_does),
-        cmocka_unit_test(writes_the_children_of_several_streams_as_java_does),
         cmocka_unit_test(renews_on_condition_that_nobody_else_has_written),
         cmocka_unit_test(a_renewal_says_how_busy_the_lease_is),
         cmocka_unit_test(reports_lost_memory_once_at_the_end),
