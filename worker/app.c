@@ -241,7 +241,7 @@ failover_bound_ms(const struct wi_lease_table *table)
     int64_t duration_ms = table->application.lease_duration_ms;
 
     return table->leader.everyone_takes
-               ? 2 * WI_TAKER_SPANS * (duration_ms + WI_TAKER_EPSILON_MS) + PASS_MS
+               ? INT64_C(2) * WI_TAKER_SPANS * (duration_ms + WI_TAKER_EPSILON_MS) + PASS_MS
                : duration_ms + duration_ms / 4 + PASS_MS;
 }
 
