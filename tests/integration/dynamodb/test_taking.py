@@ -33,6 +33,7 @@ LIMIT_S = 60
 # A follower looks at the row once a minute, under 3.x's rules.
 LOOK_S = 60
 RECORDS = 200
+REST_TRIES = 3
 
 
 INDEX = {
@@ -168,14 +169,27 @@ def wait(what, condition, seconds=LIMIT_S):
     print(f"{what}: {took:.1f} s", flush=True)
 
 
-def stays(what, site, seconds):
+def stays(site, seconds):
     before = site.owners()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         now = site.owners()
-        assert now == before, f"{what}: {before} became {now}"
+        if now != before:
+            print(f"{before} became {now}", flush=True)
+            return False
         time.sleep(0.1)
-    print(f"{what}: leases stay for {seconds:.0f} s", flush=True)
+    return True
+
+
+def rests(what, site, name, passes):
+    """It has half of the leases, and they stay. On a busy machine a worker may lose a lease to the
+    clock, so it is tried again; workers that steal in turn never come to rest."""
+    for _ in range(REST_TRIES):
+        wait(what, lambda: site.held(name) == SHARDS // 2 and "" not in site.owners().values())
+        if stays(site, passes * PASS_S):
+            print(f"{what}: leases stay for {passes} passes", flush=True)
+            return
+    raise AssertionError(f"{what}: leases do not come to rest")
 
 
 def take_and_share(site):
@@ -187,7 +201,7 @@ def take_and_share(site):
     wait("w2 has its share", lambda: site.held("w2") == SHARDS // 2)
     site.put(RECORDS)
     wait("both read", lambda: not site.lost() and second.seen)
-    stays("even", site, 4 * PASS_S)
+    rests("even", site, "w2", 4)
     assert site.others() == [], f"rows of other kinds: {site.others()}"
     found = json.loads(site.weir("app", "describe", TABLE, "--table", site.url, "--json"))
     assert len(found["shards"]) == SHARDS and all(s["owner"] for s in found["shards"]), found
@@ -238,7 +252,7 @@ def change_rules(site):
     site.put(RECORDS)
     wait("read under 2.x", lambda: not site.lost())
     assert site.owners() == before, "a lease moved with the rules"
-    stays("after it", site, 2 * PASS_S)
+    rests("after it", site, "w2", 2)
 
 
 def leave(site):

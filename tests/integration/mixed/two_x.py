@@ -86,8 +86,8 @@ class Fleet:
         print(f"{time.strftime('%H:%M:%S')} {what}: {took:.1f} s", flush=True)
 
     def settle(self, counts):
-        """... and then they stay. On a busy machine a worker may lose a lease to the clock, so it is
-        tried again; workers that steal from each other in turn never come to rest."""
+        """... and then they stay. On a busy machine a worker may lose a lease to the clock, so it
+        is tried again; workers that steal from each other in turn never come to rest."""
         for _ in range(SETTLE_TRIES):
             self.share(counts)
             if self.stays():
