@@ -7,6 +7,7 @@
 #include <weir/types.h>
 
 #include "coordinator/coordinator_step.h"
+#include "coordinator/coordinator_sync.h"
 #include "coordinator/lease_taker.h"
 #include "core/mono.h"
 #include "lease/lease.h"
@@ -384,6 +385,123 @@ backs_off_from_a_table_that_cannot_be_read(void **state)
     assert_true(now_ms > 50000);
 }
 
+/* T11: a list is asked for when it is due, not in each pass. */
+static void
+lists_no_more_often_than_is_due(void **state)
+{
+    (void)state;
+    given_lease("me");
+    given_shards(0);
+    assert_int_equal(table_at(0), WI_COORDINATOR_LIST_SHARDS);
+    assert_int_equal(shards_at(1), WI_COORDINATOR_READ_TABLE);
+    assert_int_equal(table_at(2), WI_COORDINATOR_WAIT);
+    scene.leases[0].counter++;
+    assert_int_equal(tick_at(PASS_MS), WI_COORDINATOR_READ_TABLE);
+
+    assert_int_equal(table_at(PASS_MS), WI_COORDINATOR_WAIT);
+    assert_true(wi_taker_leads(scene.taker));
+}
+
+/* More leases than one action creates. */
+static void
+creates_many_leases_one_batch_after_the_other(void **state)
+{
+    const size_t count = WI_CREATE_MAX + 1;
+    struct weir_shard *shards = test_calloc(count, sizeof *shards);
+    struct wi_coordinator_event listed = {
+        .type = WI_COORDINATOR_SHARDS, .now = at_ms(1), .shards = shards, .shard_count = count};
+
+    (void)state;
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(shards[i].shard_id, sizeof shards[i].shard_id, "s%05zu", i);
+        shards[i].range.end = (struct weir_hash_key){UINT64_MAX, UINT64_MAX};
+    }
+    assert_int_equal(table_at(0), WI_COORDINATOR_LIST_SHARDS);
+    assert_int_equal(step(&listed), WI_COORDINATOR_READ_TABLE);
+    assert_int_equal(table_at(2), WI_COORDINATOR_CREATE_LEASES);
+    assert_int_equal(scene.action.count, WI_CREATE_MAX);
+    assert_int_equal(result_at(WEIR_OK, 3), WI_COORDINATOR_CREATE_LEASES);
+    assert_int_equal(scene.action.count, 1);
+
+    assert_int_equal(result_at(WEIR_OK, 4), WI_COORDINATOR_READ_TABLE);
+    test_free(shards);
+}
+
+/* C43: with a row that cannot be read, nobody begins at LATEST. */
+static void
+creates_nothing_that_a_damaged_row_may_forbid(void **state)
+{
+    (void)state;
+    given_lease("me");
+    given_shards(1);
+    scene.table.damaged_count = 1;
+    scene.table.application.initial_position.type = WEIR_LATEST;
+    assert_int_equal(table_at(0), WI_COORDINATOR_LIST_SHARDS);
+    assert_int_equal(shards_at(1), WI_COORDINATOR_READ_TABLE);
+    assert_int_equal(table_at(2), WI_COORDINATOR_WAIT);
+    assert_true(wi_mono_before(scene.action.until, at_ms(PASS_MS))); /* and lists anew before */
+
+    scene.table.damaged_count = 0;
+    scene.leases[0].counter++;
+    assert_int_equal(tick_at(PASS_MS), WI_COORDINATOR_READ_TABLE);
+    assert_int_equal(table_at(PASS_MS), WI_COORDINATOR_LIST_SHARDS);
+    assert_int_equal(shards_at(PASS_MS + 1), WI_COORDINATOR_READ_TABLE);
+    assert_int_equal(table_at(PASS_MS + 2), WI_COORDINATOR_CREATE_LEASES);
+}
+
+/* What nobody asked for changes nothing. */
+static void
+takes_no_answer_without_a_question(void **state)
+{
+    (void)state;
+    given_quiet_follower();
+    given_shards(3);
+    assert_int_equal(result_at(WEIR_EIO, 1), WI_COORDINATOR_WAIT);
+    assert_int_equal(shards_at(2), WI_COORDINATOR_WAIT);
+    assert_int_equal(scene.action.until.ns, at_ms(PASS_MS).ns);
+    wi_taker_free(NULL);
+}
+
+/* A picture may have been taken before the action. */
+static void
+looks_at_no_picture_while_an_action_is_under_way(void **state)
+{
+    (void)state;
+    given_lease("");
+    given_lease("n");
+    assert_int_equal(table_at(0), WI_COORDINATOR_ASSIGN);
+    assert_int_equal(table_at(1), WI_COORDINATOR_WAIT);
+    assert_int_equal(scene.action.until.ns, WI_MONO_NEVER.ns); /* for the answer */
+
+    assert_int_equal(result_at(WEIR_OK, 2), WI_COORDINATOR_READ_TABLE);
+}
+
+/* The list of shards is copied and planned: each failure ends the pass, and the next one creates.
+ */
+static void
+syncs_survive_every_allocation_failure(void **state)
+{
+    bool has_failed = true;
+
+    (void)state;
+    given_lease("me");
+    given_shards(1);
+    for (size_t n = 1; has_failed; n++) {
+        wi_taker_free(scene.taker);
+        assert_int_equal(open_taker(), WEIR_OK);
+        assert_int_equal(table_at(0), WI_COORDINATOR_LIST_SHARDS);
+        scene.test.allocations = 0;
+        scene.test.fail_at = n;
+        if (shards_at(1) == WI_COORDINATOR_READ_TABLE) {
+            (void)table_at(2);
+        }
+        has_failed = scene.test.allocations >= n;
+        scene.test.fail_at = 0;
+        assert_int_equal(
+            scene.action.type, has_failed ? WI_COORDINATOR_WAIT : WI_COORDINATOR_CREATE_LEASES);
+    }
+}
+
 static void
 new_survives_every_allocation_failure(void **state)
 {
@@ -446,6 +564,12 @@ main(void)
         SCENE_TEST(looks_at_the_table_once_a_minute),
         SCENE_TEST(a_take_without_an_answer_is_cleared_up_by_a_read),
         SCENE_TEST(backs_off_from_a_table_that_cannot_be_read),
+        SCENE_TEST(lists_no_more_often_than_is_due),
+        SCENE_TEST(creates_many_leases_one_batch_after_the_other),
+        SCENE_TEST(creates_nothing_that_a_damaged_row_may_forbid),
+        SCENE_TEST(takes_no_answer_without_a_question),
+        SCENE_TEST(looks_at_no_picture_while_an_action_is_under_way),
+        SCENE_TEST(syncs_survive_every_allocation_failure),
         SCENE_TEST(new_survives_every_allocation_failure),
         SCENE_TEST(passes_survive_every_allocation_failure),
     };

@@ -154,6 +154,7 @@ tells_one_stream_from_several(void **state)
     assert_true(wi_kinesis_url_is_set("kinesis:*?region=r"));
     assert_true(wi_kinesis_url_is_any("kinesis:*?region=r"));
     assert_false(wi_kinesis_url_is_any("kinesis:a,b"));
+    assert_false(wi_kinesis_url_is_any("weir:*"));
 }
 
 static void
@@ -188,6 +189,9 @@ reads_a_list_of_streams(void **state)
     assert_int_equal(url.count, 0);
 }
 
+/* Longer than what a message shows. */
+#define LONG_NAME "a_stream_whose_name_says_more_than_anybody_wants_to_know_about_it_at_all"
+
 static void
 refuses_what_is_no_list(void **state)
 {
@@ -205,6 +209,8 @@ refuses_what_is_no_list(void **state)
         "kinesis:a,111122223333:b:",
         "kinesis:a,arn:aws:kinesis:r:1",
         "kinesis:a,b?colour=red",
+        "kinesis:a," LONG_NAME "/",
+        "kinesis:" LONG_NAME "," LONG_NAME,
         "kinesis:a,b?fan_out=arn:aws:kinesis:r:1:stream/s/consumer/fleet:1",
     };
     struct wi_kinesis_set_url url;
