@@ -38,7 +38,7 @@ LONG = {
     "beat_ms": 5000,
     "each": 2,
     "shards": 8,
-    "quiet_s": 10,
+    "quiet_s": 20,
 }
 SHORT = {
     "failover_ms": 3000,
