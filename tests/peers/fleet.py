@@ -28,8 +28,10 @@ class Unavailable(Exception):
 
 def fetch(*names):
     """Bring peers into the cache."""
-    if subprocess.run([PEERS, "fetch", *names], check=False).returncode == SKIPPED:
+    done = subprocess.run([PEERS, "fetch", *names], check=False)
+    if done.returncode == SKIPPED:
         raise Unavailable
+    done.check_returncode()
 
 
 def start_server(name, *arguments):
