@@ -42,11 +42,12 @@ refused 'no lease table' "$(url other)"
 table no-index leaseKey
 refused 'no index' "$(place_of no-index)"
 
-# Several streams.
+# Leases of several streams, and a worker of one.
 table streams leaseKey
-put streams "{\"leaseKey\":{\"S\":\"1:s:1:shardId-0\"},\"streamName\":{\"S\":\"1:s:1\"},
+id=111122223333:s:1700000000
+put streams "{\"leaseKey\":{\"S\":\"$id:shardId-0\"},\"streamName\":{\"S\":\"$id\"},
     \"shardId\":{\"S\":\"shardId-0\"},$lease}"
-refused 'several streams' "$(url streams)"
+refused 'or several' "$(url streams)"
 # On its way from three tables into one.
 table moving leaseKey
 table moving-CoordinatorState key
