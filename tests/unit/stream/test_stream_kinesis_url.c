@@ -195,6 +195,8 @@ reads_a_list_of_streams(void **state)
 static void
 refuses_what_is_no_list(void **state)
 {
+    static const char long_and_foreign[] = "kinesis:a," LONG_NAME "/";
+    static const char two_long_names[] = "kinesis:" LONG_NAME "," LONG_NAME;
     static const char *const texts[] = {
         "orders,payments",
         "kinesis:,",
@@ -209,8 +211,8 @@ refuses_what_is_no_list(void **state)
         "kinesis:a,111122223333:b:",
         "kinesis:a,arn:aws:kinesis:r:1",
         "kinesis:a,b?colour=red",
-        "kinesis:a," LONG_NAME "/",
-        "kinesis:" LONG_NAME "," LONG_NAME,
+        long_and_foreign,
+        two_long_names,
         "kinesis:a,b?fan_out=arn:aws:kinesis:r:1:stream/s/consumer/fleet:1",
     };
     struct wi_kinesis_set_url url;
