@@ -22,7 +22,6 @@
 #include "core/memory.h"
 #include "core/str.h"
 #include "stream/shard_graph.h"
-#include "stream/stream_kinesis_fanout.h"
 #include "stream/stream_kinesis_url.h"
 #include "stream/stream_source.h"
 
@@ -32,19 +31,6 @@ version(void *source)
     const struct wi_kinesis_stream *stream = source;
 
     return atomic_load(&stream->version);
-}
-
-static void
-interrupt(void *source)
-{
-    struct wi_kinesis_stream *stream = source;
-
-    pthread_mutex_lock(&stream->lock);
-    stream->interrupted = true;
-    pthread_cond_broadcast(&stream->woken);
-    pthread_mutex_unlock(&stream->lock);
-    stream->http->ops->interrupt(stream->http->http);
-    wi_kinesis_subscriptions_interrupt(stream);
 }
 
 /* --- shards --- */
@@ -209,8 +195,8 @@ tail(
     return WEIR_EUNSUPPORTED;
 }
 
-static enum weir_error
-trim(
+enum weir_error
+wi_kinesis_trim(
     void *source,
     uint64_t *ret_deleted, /* NOLINT(readability-non-const-parameter): the slot's type */
     struct weir_detail *detail)
@@ -221,6 +207,17 @@ trim(
 }
 
 /* --- open and close --- */
+
+void
+wi_kinesis_close_client(struct wi_aws_client *client, struct wi_http *http)
+{
+    if (client != NULL) {
+        wi_aws_client_close(client);
+    }
+    if (http != NULL) {
+        wi_http_close(http);
+    }
+}
 
 static void
 close_stream(void *source)
@@ -233,11 +230,8 @@ close_stream(void *source)
     }
     wi_free(stream->env, stream->slots);
     wi_free(stream->env, stream->shards);
-    if (stream->client != NULL && stream->shared == NULL) {
-        wi_aws_client_close(stream->client);
-    }
-    if (stream->http != NULL && stream->shared == NULL) {
-        wi_http_close(stream->http);
+    if (stream->shared == NULL) {
+        wi_kinesis_close_client(stream->client, stream->http);
     }
     EVP_MD_free(stream->md5);
     pthread_cond_destroy(&stream->woken);
@@ -255,12 +249,12 @@ const struct wi_stream_source_ops wi_kinesis_ops = {
     .split = wi_kinesis_split,
     .merge = wi_kinesis_merge,
     .scale = wi_kinesis_scale,
-    .trim = trim,
+    .trim = wi_kinesis_trim,
     .version = version,
     .wait = wi_kinesis_wait_word,
     .wake_word = wi_kinesis_wake_word,
     .slot_word = wi_kinesis_slot_word,
-    .interrupt = interrupt,
+    .interrupt = wi_kinesis_interrupt,
     .fetch_is_local = false,
 };
 
@@ -274,7 +268,7 @@ enum weir_error
 wi_kinesis_open_client(
     const struct weir_env *env,
     const struct wi_kinesis_url *url,
-    struct wi_http *http,
+    struct wi_http **http,
     struct wi_aws_client **ret,
     struct weir_detail *detail)
 {
@@ -285,23 +279,12 @@ wi_kinesis_open_client(
         .region = text_or_null(url->region),
         .endpoint = text_or_null(url->endpoint),
         .profile = text_or_null(url->profile)};
-
-    return wi_aws_client_open(env, http, &options, ret, detail);
-}
-
-/* Of its own; with several streams they are there. */
-static enum weir_error
-open_client(struct wi_kinesis_stream *stream, struct weir_detail *detail)
-{
     enum weir_error error = WEIR_OK;
 
-    if (stream->http == NULL) {
-        error = wi_http_open_curl(
-            stream->env, &(struct wi_http_curl_options){NULL}, &stream->http, detail);
+    if (*http == NULL) {
+        error = wi_http_open_curl(env, &(struct wi_http_curl_options){NULL}, http, detail);
     }
-    return error == WEIR_OK ? wi_kinesis_open_client(
-                                  stream->env, &stream->url, stream->http, &stream->client, detail)
-                            : error;
+    return error == WEIR_OK ? wi_aws_client_open(env, *http, &options, ret, detail) : error;
 }
 
 static void
@@ -378,8 +361,10 @@ open_handle(
     stream->http = http;
     error = wi_kinesis_url_parse(url, &stream->url, detail);
     if (error == WEIR_OK) {
-        error = stream->md5 == NULL ? wi_detail(detail, WEIR_EPLATFORM, "OpenSSL has no MD5")
-                                    : open_client(stream, detail);
+        error =
+            stream->md5 == NULL
+                ? wi_detail(detail, WEIR_EPLATFORM, "OpenSSL has no MD5")
+                : wi_kinesis_open_client(env, &stream->url, &stream->http, &stream->client, detail);
     }
     if (error != WEIR_OK) {
         close_stream(stream);

@@ -2,10 +2,9 @@
  * Kinesis as a stream source: what its files share. docs/kinesis.md has the rules.
  *
  * stream_kinesis.c opens, closes and describes; _wait.c waits; _get.c reads, with a reader for each
- * shard
- * (_reader.c) whose page is cut into batches (_records.c); _fanout.c gets pages from a subscription
- * (_subscription.c) instead; _latest.c says what LATEST means in numbers; _put.c puts; _reshard.c
- * splits, merges and scales; _set.c puts several streams side by side.
+ * shard (_reader.c) whose page is cut into batches (_records.c); _fanout.c gets pages from a
+ * subscription (_subscription.c) instead; _latest.c says what LATEST means in numbers; _put.c puts;
+ * _reshard.c splits, merges and scales; _set.c puts several streams side by side.
  */
 #ifndef WI_STREAM_STREAM_KINESIS_H
 #define WI_STREAM_STREAM_KINESIS_H
@@ -163,27 +162,34 @@ enum weir_error wi_kinesis_open_shared(
     const struct wi_kinesis_url *url,
     struct wi_kinesis_shared *shared,
     struct wi_kinesis_stream **ret);
-/* The client for a URL's region, endpoint and profile, by `http`. */
+/* The client for a URL's region, endpoint and profile, by `*http`, which is opened if it is NULL;
+ * what it leaves in both is for wi_kinesis_close_client(), after a failure too. */
 enum weir_error wi_kinesis_open_client(
     const struct weir_env *env,
     const struct wi_kinesis_url *url,
-    struct wi_http *http,
+    struct wi_http **http,
     struct wi_aws_client **ret,
     struct weir_detail *detail);
+/* Either may be NULL. */
+void wi_kinesis_close_client(struct wi_aws_client *client, struct wi_http *http);
 /* Keep what the summary says of the stream. */
 void wi_kinesis_note_summary(
     struct wi_kinesis_stream *stream, const struct wi_kinesis_summary *summary);
-/* Wait under the lock until interrupted, until the word is another one than `seen` (NULL: none), or
- * until the time is over. */
+/* What the threads of a handle, or of a set of them, wait with. */
 struct wi_kinesis_wait {
     pthread_mutex_t *lock;
     pthread_cond_t *woken;
-    const bool *interrupted;
+    bool *interrupted;
     const uint32_t *word;
 };
-void wi_kinesis_wait_locked(const struct wi_kinesis_wait *wait, const uint32_t *seen, int64_t ms);
 /* Lock and condition for it. */
 void wi_kinesis_init_waiting(pthread_mutex_t *lock, pthread_cond_t *woken);
+/* Wait until interrupted, until the word is another one than `seen`, or until the time is over; the
+ * word then. */
+uint32_t wi_kinesis_wait_for(const struct wi_kinesis_wait *wait, uint32_t seen, int64_t ms);
+uint32_t wi_kinesis_word(const struct wi_kinesis_wait *wait);
+/* Nothing waits from now on. */
+void wi_kinesis_interrupt_waiting(const struct wi_kinesis_wait *wait);
 
 extern const struct wi_stream_source_ops wi_kinesis_ops;
 
@@ -209,6 +215,8 @@ enum weir_error wi_kinesis_split(
 enum weir_error wi_kinesis_merge(
     void *source, struct weir_str a, struct weir_str b, struct weir_detail *detail);
 enum weir_error wi_kinesis_scale(void *source, uint32_t shards, struct weir_detail *detail);
+enum weir_error wi_kinesis_trim(void *source, uint64_t *ret_deleted, struct weir_detail *detail);
+void wi_kinesis_interrupt(void *source);
 
 /* List the shards anew and keep the list. */
 enum weir_error wi_kinesis_refresh(struct wi_kinesis_stream *stream, struct weir_detail *detail);

@@ -278,17 +278,6 @@ scale(void *source, uint32_t shards, struct weir_detail *detail)
     return name_one(detail);
 }
 
-static enum weir_error
-trim(
-    void *source,
-    uint64_t *ret_deleted, /* NOLINT(readability-non-const-parameter): the slot's type */
-    struct weir_detail *detail)
-{
-    (void)source;
-    (void)ret_deleted;
-    return wi_detail(detail, WEIR_EUNSUPPORTED, "Kinesis trims its streams by itself");
-}
-
 /* --- waiting --- */
 
 /* Kinesis tells nobody of a commit; what a single stream raises its version for is its deletion. */
@@ -299,31 +288,29 @@ version(void *source)
     return 0;
 }
 
+static struct wi_kinesis_wait
+wait_of(struct wi_kinesis_set *set)
+{
+    struct wi_kinesis_shared *shared = &set->shared;
+
+    return (struct wi_kinesis_wait){
+        &shared->lock, &shared->woken, &shared->interrupted, &shared->word};
+}
+
 static uint32_t
 wait_word(void *source, uint32_t seen, int64_t timeout_ms)
 {
-    struct wi_kinesis_shared *shared = &((struct wi_kinesis_set *)source)->shared;
-    const struct wi_kinesis_wait wait = {
-        &shared->lock, &shared->woken, &shared->interrupted, &shared->word};
-    uint32_t word;
+    const struct wi_kinesis_wait wait = wait_of(source);
 
-    pthread_mutex_lock(&shared->lock);
-    wi_kinesis_wait_locked(&wait, &seen, timeout_ms);
-    word = shared->word;
-    pthread_mutex_unlock(&shared->lock);
-    return word;
+    return wi_kinesis_wait_for(&wait, seen, timeout_ms);
 }
 
 static uint32_t
 wake_word(void *source)
 {
-    struct wi_kinesis_shared *shared = &((struct wi_kinesis_set *)source)->shared;
-    uint32_t word;
+    const struct wi_kinesis_wait wait = wait_of(source);
 
-    pthread_mutex_lock(&shared->lock);
-    word = shared->word;
-    pthread_mutex_unlock(&shared->lock);
-    return word;
+    return wi_kinesis_word(&wait);
 }
 
 static uint32_t
@@ -339,12 +326,10 @@ static void
 interrupt(void *source)
 {
     struct wi_kinesis_set *set = source;
+    const struct wi_kinesis_wait wait = wait_of(set);
     size_t count;
 
-    pthread_mutex_lock(&set->shared.lock);
-    set->shared.interrupted = true;
-    pthread_cond_broadcast(&set->shared.woken);
-    pthread_mutex_unlock(&set->shared.lock);
+    wi_kinesis_interrupt_waiting(&wait);
     set->shared.http->ops->interrupt(set->shared.http->http);
     pthread_mutex_lock(&set->lock);
     count = set->count;
@@ -373,12 +358,7 @@ close_set(void *source)
             wi_kinesis_ops.close(set->members[i].stream);
         }
     }
-    if (set->shared.client != NULL) {
-        wi_aws_client_close(set->shared.client);
-    }
-    if (set->shared.http != NULL) {
-        wi_http_close(set->shared.http);
-    }
+    wi_kinesis_close_client(set->shared.client, set->shared.http);
     pthread_cond_destroy(&set->shared.woken);
     pthread_mutex_destroy(&set->shared.lock);
     pthread_mutex_destroy(&set->open_lock);
@@ -396,7 +376,7 @@ static const struct wi_stream_source_ops set_ops = {
     .split = split,
     .merge = merge,
     .scale = scale,
-    .trim = trim,
+    .trim = wi_kinesis_trim,
     .version = version,
     .wait = wait_word,
     .wake_word = wake_word,
@@ -438,18 +418,12 @@ static enum weir_error
 open_members(
     struct wi_kinesis_set *set, const struct wi_kinesis_set_url *url, struct weir_detail *detail)
 {
-    enum weir_error error = WEIR_OK;
+    enum weir_error error;
 
     set->options = url->options;
     adopt_region(url, &set->options);
-    if (set->shared.http == NULL) {
-        error = wi_http_open_curl(
-            set->env, &(struct wi_http_curl_options){NULL}, &set->shared.http, detail);
-    }
-    if (error == WEIR_OK) {
-        error = wi_kinesis_open_client(
-            set->env, &set->options, set->shared.http, &set->shared.client, detail);
-    }
+    error = wi_kinesis_open_client(
+        set->env, &set->options, &set->shared.http, &set->shared.client, detail);
     for (size_t i = 0; i < url->count && error == WEIR_OK; i++) {
         struct wi_kinesis_element element;
 

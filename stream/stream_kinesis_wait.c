@@ -7,10 +7,12 @@
 
 #include <weir/error.h>
 
+#include "aws/http.h"
 #include "aws/kinesis_api.h"
 #include "core/detail.h"
 #include "core/mono.h"
 #include "stream/stream_kinesis.h"
+#include "stream/stream_kinesis_fanout.h"
 
 #define NS_PER_SECOND 1000000000L
 
@@ -26,8 +28,9 @@ wi_kinesis_init_waiting(pthread_mutex_t *lock, pthread_cond_t *woken)
     pthread_condattr_destroy(&attributes);
 }
 
-void
-wi_kinesis_wait_locked(const struct wi_kinesis_wait *wait, const uint32_t *seen, int64_t ms)
+/* Under the lock, `seen` NULL: whatever the word is. */
+static void
+wait_locked(const struct wi_kinesis_wait *wait, const uint32_t *seen, int64_t ms)
 {
     struct timespec until = {0};
 
@@ -43,22 +46,55 @@ wi_kinesis_wait_locked(const struct wi_kinesis_wait *wait, const uint32_t *seen,
     }
 }
 
-static void
-wait_locked(struct wi_kinesis_stream *stream, const uint32_t *seen, int64_t ms)
+uint32_t
+wi_kinesis_wait_for(const struct wi_kinesis_wait *wait, uint32_t seen, int64_t ms)
 {
-    const struct wi_kinesis_wait wait = {
-        &stream->lock, &stream->woken, &stream->interrupted, &stream->word};
+    uint32_t word;
 
-    wi_kinesis_wait_locked(&wait, seen, ms);
+    pthread_mutex_lock(wait->lock);
+    wait_locked(wait, &seen, ms);
+    word = *wait->word;
+    pthread_mutex_unlock(wait->lock);
+    return word;
+}
+
+uint32_t
+wi_kinesis_word(const struct wi_kinesis_wait *wait)
+{
+    uint32_t word;
+
+    pthread_mutex_lock(wait->lock);
+    word = *wait->word;
+    pthread_mutex_unlock(wait->lock);
+    return word;
+}
+
+void
+wi_kinesis_interrupt_waiting(const struct wi_kinesis_wait *wait)
+{
+    pthread_mutex_lock(wait->lock);
+    *wait->interrupted = true;
+    pthread_cond_broadcast(wait->woken);
+    pthread_mutex_unlock(wait->lock);
+}
+
+/* --- of one stream --- */
+
+static struct wi_kinesis_wait
+wait_of(struct wi_kinesis_stream *stream)
+{
+    return (struct wi_kinesis_wait){
+        &stream->lock, &stream->woken, &stream->interrupted, &stream->word};
 }
 
 bool
 wi_kinesis_pause(struct wi_kinesis_stream *stream, int64_t ms)
 {
+    const struct wi_kinesis_wait wait = wait_of(stream);
     bool interrupted;
 
     pthread_mutex_lock(&stream->lock);
-    wait_locked(stream, NULL, ms);
+    wait_locked(&wait, NULL, ms);
     interrupted = stream->interrupted;
     pthread_mutex_unlock(&stream->lock);
     return !interrupted;
@@ -69,26 +105,28 @@ wi_kinesis_pause(struct wi_kinesis_stream *stream, int64_t ms)
 uint32_t
 wi_kinesis_wait_word(void *source, uint32_t seen, int64_t timeout_ms)
 {
-    struct wi_kinesis_stream *stream = source;
-    uint32_t word;
+    const struct wi_kinesis_wait wait = wait_of(source);
 
-    pthread_mutex_lock(&stream->lock);
-    wait_locked(stream, &seen, timeout_ms);
-    word = stream->word;
-    pthread_mutex_unlock(&stream->lock);
-    return word;
+    return wi_kinesis_wait_for(&wait, seen, timeout_ms);
 }
 
 uint32_t
 wi_kinesis_wake_word(void *source)
 {
-    struct wi_kinesis_stream *stream = source;
-    uint32_t word;
+    const struct wi_kinesis_wait wait = wait_of(source);
 
-    pthread_mutex_lock(&stream->lock);
-    word = stream->word;
-    pthread_mutex_unlock(&stream->lock);
-    return word;
+    return wi_kinesis_word(&wait);
+}
+
+void
+wi_kinesis_interrupt(void *source)
+{
+    struct wi_kinesis_stream *stream = source;
+    const struct wi_kinesis_wait wait = wait_of(stream);
+
+    wi_kinesis_interrupt_waiting(&wait);
+    stream->http->ops->interrupt(stream->http->http);
+    wi_kinesis_subscriptions_interrupt(stream);
 }
 
 enum weir_error
