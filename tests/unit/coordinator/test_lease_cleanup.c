@@ -6,18 +6,17 @@
 static size_t indices[ROWS_MAX];
 static size_t count;
 
+static enum weir_error
+try_clean(void)
+{
+    return wi_lease_cleanup(
+        &fixture.test.env, &fixture.table, fixture.shards, fixture.shard_count, indices, &count);
+}
+
 static size_t
 clean(void)
 {
-    assert_int_equal(
-        wi_lease_cleanup(
-            &fixture.test.env,
-            &fixture.table,
-            fixture.shards,
-            fixture.shard_count,
-            indices,
-            &count),
-        WEIR_OK);
+    assert_int_equal(try_clean(), WEIR_OK);
     return count;
 }
 
@@ -200,15 +199,7 @@ lease_cleanup_survives_every_allocation_failure(void **state)
     given_old_parent();
     for (unsigned i = 1; i <= 2; i++) {
         fixture.test.fail_at = fixture.test.allocations + i;
-        assert_int_equal(
-            wi_lease_cleanup(
-                &fixture.test.env,
-                &fixture.table,
-                fixture.shards,
-                fixture.shard_count,
-                indices,
-                &count),
-            WEIR_ENOMEM);
+        assert_int_equal(try_clean(), WEIR_ENOMEM);
     }
 }
 

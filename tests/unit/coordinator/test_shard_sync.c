@@ -1,96 +1,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "coordinator/shard_sync.h"
-#include "core/hash_key.h"
 #include "core/pcg.h"
-#include "tests/support/test_env.h"
-#include "tests/support/weir_test.h"
-
-#define SHARDS_MAX 64
-
-static struct test_env test;
+#include "tests/unit/coordinator/shard_sync_fixture.h"
 
 static const struct weir_position at_latest = {.type = WEIR_LATEST};
 static const struct weir_position at_horizon = {.type = WEIR_TRIM_HORIZON};
 static const struct weir_position at_time = {.type = WEIR_AT_TIMESTAMP, .timestamp_ms = 1234};
-
-/* A list of shards, a table, and the plan of the last sync. */
-static struct weir_shard shards[SHARDS_MAX];
-static size_t shard_count;
-static struct wi_lease leases[SHARDS_MAX];
-static size_t lease_count;
-static struct wi_shard_sync_plan plan;
-
-static int
-setup(void **state)
-{
-    (void)state;
-    memset(shards, 0, sizeof shards);
-    memset(leases, 0, sizeof leases);
-    shard_count = 0;
-    lease_count = 0;
-    plan = (struct wi_shard_sync_plan){0};
-    test_env_init(&test);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    wi_shard_sync_plan_free(&test.env, &plan);
-    test_env_assert_no_leak(&test);
-    return 0;
-}
-
-/* Add a shard over all hash keys; "" is no parent. Younger shards are added later. */
-static struct weir_shard *
-given_shard(const char *id, const char *parent, const char *other_parent, bool is_closed)
-{
-    struct weir_shard *shard = &shards[shard_count++];
-
-    (void)snprintf(shard->shard_id, sizeof shard->shard_id, "%s", id);
-    (void)snprintf(shard->parent_shard_ids[0], sizeof shard->parent_shard_ids[0], "%s", parent);
-    (void)snprintf(
-        shard->parent_shard_ids[1], sizeof shard->parent_shard_ids[1], "%s", other_parent);
-    shard->range = (struct weir_hash_range){WI_HASH_KEY_MIN, WI_HASH_KEY_MAX};
-    shard->starting_sequence_number.word[3] = shard_count;
-    shard->closed = is_closed;
-    return shard;
-}
-
-static void
-given_open(const char *id)
-{
-    given_shard(id, "", "", false);
-}
-
-/* Add a lease; call in the order of the keys. */
-static void
-given_lease(const char *id, enum weir_position_type checkpoint)
-{
-    struct wi_lease *lease = &leases[lease_count++];
-
-    (void)snprintf(lease->lease_key, sizeof lease->lease_key, "%s", id);
-    (void)snprintf(lease->shard_id, sizeof lease->shard_id, "%s", id);
-    lease->checkpoint.type = checkpoint;
-}
-
-static enum weir_error
-sync_from(const struct weir_position *initial)
-{
-    struct wi_shard_sync_input input = {
-        .shards = shards,
-        .shard_count = shard_count,
-        .leases = leases,
-        .lease_count = lease_count,
-        .initial_position = *initial,
-    };
-
-    wi_shard_sync_plan_free(&test.env, &plan);
-    return wi_shard_sync(&test.env, &input, &plan);
-}
 
 /* The keys to be created, in their order, with a space after each. */
 static const char *
@@ -101,9 +17,9 @@ created_from(const struct weir_position *initial)
 
     assert_int_equal(sync_from(initial), WEIR_OK);
     text[0] = '\0';
-    for (size_t i = 0; i < plan.create_count; i++) {
-        length +=
-            (size_t)snprintf(text + length, sizeof text - length, "%s ", plan.create[i].lease_key);
+    for (size_t i = 0; i < fixture.plan.create_count; i++) {
+        length += (size_t)snprintf(
+            text + length, sizeof text - length, "%s ", fixture.plan.create[i].lease_key);
     }
     return text;
 }
@@ -111,9 +27,9 @@ created_from(const struct weir_position *initial)
 static enum weir_position_type
 checkpoint_of(const char *key)
 {
-    for (size_t i = 0; i < plan.create_count; i++) {
-        if (strcmp(plan.create[i].lease_key, key) == 0) {
-            return plan.create[i].checkpoint.type;
+    for (size_t i = 0; i < fixture.plan.create_count; i++) {
+        if (strcmp(fixture.plan.create[i].lease_key, key) == 0) {
+            return fixture.plan.create[i].checkpoint.type;
         }
     }
     fail_msg("no lease is created for %s", key);
@@ -152,7 +68,7 @@ agrees_with_the_worked_example(void **state)
     assert_int_equal(checkpoint_of("00"), WEIR_TRIM_HORIZON);
     assert_string_equal(created_from(&at_time), "00 01 ");
     assert_int_equal(checkpoint_of("01"), WEIR_AT_TIMESTAMP);
-    assert_int_equal(plan.create[0].checkpoint.timestamp_ms, 1234);
+    assert_int_equal(fixture.plan.create[0].checkpoint.timestamp_ms, 1234);
 }
 
 /* C36 */
@@ -176,7 +92,7 @@ begins_a_new_application_at_the_oldest_shards_for_trim_horizon(void **state)
     given_shard("0", "gone", "", true);
     given_shard("1", "0", "", false);
     given_shard("2", "0", "", false);
-    given_open("3");
+    given_open("3", "");
 
     assert_string_equal(created_from(&at_horizon), "0 3 ");
     assert_string_equal(created_from(&at_time), "0 3 ");
@@ -219,7 +135,7 @@ leaves_a_merged_child_until_both_parents_are_finished(void **state)
     given_lease("1", WEIR_TRIM_HORIZON);
     assert_string_equal(created_from(&at_latest), "");
 
-    leases[1].checkpoint.type = WEIR_SHARD_END;
+    fixture.leases[1].checkpoint.type = WEIR_SHARD_END;
     assert_string_equal(created_from(&at_latest), "2 ");
     assert_int_equal(checkpoint_of("2"), WEIR_TRIM_HORIZON);
 }
@@ -259,7 +175,7 @@ reads_from_the_horizon_after_a_gap(void **state)
     (void)state;
     given_shard("5", "gone", "", true);
     given_shard("6", "5", "", false);
-    given_open("7");
+    given_open("7", "");
     given_lease("7", WEIR_LATEST);
 
     assert_string_equal(created_from(&at_latest), "5 ");
@@ -303,7 +219,7 @@ leaves_out_a_closed_leaf_for_latest(void **state)
 {
     (void)state;
     given_shard("0", "", "", true);
-    given_open("1");
+    given_open("1", "");
 
     assert_string_equal(created_from(&at_latest), "1 ");
     assert_string_equal(created_from(&at_horizon), "0 1 ");
@@ -321,8 +237,8 @@ creates_parents_first_whatever_the_order_of_the_list(void **state)
     given_shard("d", "z", "", false);
     assert_string_equal(created_from(&at_horizon), "c a d ");
 
-    shards[0].starting_sequence_number.word[3] = 0;
-    shards[2].starting_sequence_number.word[3] = 1;
+    fixture.shards[0].starting_sequence_number.word[3] = 0;
+    fixture.shards[2].starting_sequence_number.word[3] = 1;
     assert_string_equal(created_from(&at_horizon), "a c d ");
 }
 
@@ -333,11 +249,11 @@ refuses_a_list_with_a_cycle(void **state)
     (void)state;
     given_shard("a", "b", "", true);
     given_shard("b", "a", "", false);
-    given_open("c");
+    given_open("c", "");
 
     assert_int_equal(sync_from(&at_horizon), WEIR_ECORRUPT);
-    assert_int_equal(plan.create_count, 0);
-    shard_count = 0;
+    assert_int_equal(fixture.plan.create_count, 0);
+    fixture.shard_count = 0;
     given_shard("a", "a", "", false);
     assert_int_equal(sync_from(&at_latest), WEIR_ECORRUPT);
 }
@@ -347,9 +263,9 @@ static void
 creates_one_lease_for_a_shard_that_is_listed_twice(void **state)
 {
     (void)state;
-    given_open("a");
-    given_open("a");
-    given_open("");
+    given_open("a", "");
+    given_open("a", "");
+    given_open("", "");
 
     assert_string_equal(created_from(&at_latest), "a ");
 }
@@ -359,7 +275,7 @@ static void
 leaves_the_open_child_of_an_open_shard(void **state)
 {
     (void)state;
-    given_open("a");
+    given_open("a", "");
     given_shard("b", "a", "", false);
 
     assert_string_equal(created_from(&at_latest), "a ");
@@ -370,13 +286,7 @@ does_nothing_for_an_empty_list(void **state)
 {
     (void)state;
     assert_string_equal(created_from(&at_latest), "");
-    assert_true(plan.has_hole);
-}
-
-static void
-set_range(size_t shard, uint64_t start, uint64_t end)
-{
-    shards[shard].range = (struct weir_hash_range){{start, 0}, {end, UINT64_MAX}};
+    assert_true(fixture.plan.has_hole);
 }
 
 /* C38 */
@@ -384,22 +294,22 @@ static void
 finds_the_first_hole_in_the_open_ranges(void **state)
 {
     (void)state;
-    given_open("a");
-    given_open("b");
+    given_open("a", "");
+    given_open("b", "");
     given_shard("c", "", "", true);
     set_range(0, 0, 99);
     set_range(1, 200, UINT64_MAX);
     assert_int_equal(sync_from(&at_latest), WEIR_OK);
-    assert_true(plan.has_hole);
-    assert_int_equal(plan.hole.start.high, 100);
-    assert_int_equal(plan.hole.start.low, 0);
-    assert_int_equal(plan.hole.end.high, 199);
-    assert_int_equal(plan.hole.end.low, UINT64_MAX);
+    assert_true(fixture.plan.has_hole);
+    assert_int_equal(fixture.plan.hole.start.high, 100);
+    assert_int_equal(fixture.plan.hole.start.low, 0);
+    assert_int_equal(fixture.plan.hole.end.high, 199);
+    assert_int_equal(fixture.plan.hole.end.low, UINT64_MAX);
 
     set_range(1, 100, UINT64_MAX - 1);
     assert_int_equal(sync_from(&at_latest), WEIR_OK);
-    assert_true(plan.has_hole);
-    assert_int_equal(plan.hole.start.high, UINT64_MAX);
+    assert_true(fixture.plan.has_hole);
+    assert_int_equal(fixture.plan.hole.start.high, UINT64_MAX);
 }
 
 /* C38: an overlap must not hide anything, nor be taken for a hole. */
@@ -407,15 +317,15 @@ static void
 takes_an_overlap_for_a_reshard_under_way(void **state)
 {
     (void)state;
-    given_open("a");
-    given_open("b");
-    given_open("c");
+    given_open("a", "");
+    given_open("b", "");
+    given_open("c", "");
     set_range(0, 0, 500);
     set_range(1, 10, 20);
     set_range(2, 400, UINT64_MAX);
 
     assert_int_equal(sync_from(&at_latest), WEIR_OK);
-    assert_false(plan.has_hole);
+    assert_false(fixture.plan.has_hole);
 }
 
 /* I15 over random histories of splits and merges: run by sync and parents' ends alone, every shard
@@ -423,8 +333,8 @@ takes_an_overlap_for_a_reshard_under_way(void **state)
 static size_t
 find_key(const char *key)
 {
-    for (size_t i = 0; i < lease_count; i++) {
-        if (strcmp(leases[i].lease_key, key) == 0) {
+    for (size_t i = 0; i < fixture.lease_count; i++) {
+        if (strcmp(fixture.leases[i].lease_key, key) == 0) {
             return i;
         }
     }
@@ -434,13 +344,13 @@ find_key(const char *key)
 static void
 add_sorted(const struct wi_lease *lease)
 {
-    size_t at = lease_count++;
+    size_t at = fixture.lease_count++;
 
     assert_int_equal(find_key(lease->lease_key), SIZE_MAX);
-    for (; at > 0 && strcmp(leases[at - 1].lease_key, lease->lease_key) > 0; at--) {
-        leases[at] = leases[at - 1];
+    for (; at > 0 && strcmp(fixture.leases[at - 1].lease_key, lease->lease_key) > 0; at--) {
+        fixture.leases[at] = fixture.leases[at - 1];
     }
-    leases[at] = *lease;
+    fixture.leases[at] = *lease;
 }
 
 static void
@@ -448,19 +358,22 @@ given_random_history(struct wi_pcg *pcg)
 {
     char id[24];
 
-    wi_shard_sync_plan_free(&test.env, &plan);
-    setup(NULL);
-    while (shard_count < SHARDS_MAX - 4) {
-        size_t a = shard_count == 0 ? 0 : (size_t)wi_pcg_below(pcg, shard_count);
-        size_t b = shard_count == 0 ? 0 : (size_t)wi_pcg_below(pcg, shard_count);
-        bool is_root = shard_count < 3 || shards[a].closed;
-        bool is_merge = !is_root && a != b && !shards[b].closed;
+    wi_shard_sync_plan_free(&fixture.test.env, &fixture.plan);
+    setup_fixture(NULL);
+    while (fixture.shard_count < SHARDS_MAX - 4) {
+        size_t a = fixture.shard_count == 0 ? 0 : (size_t)wi_pcg_below(pcg, fixture.shard_count);
+        size_t b = fixture.shard_count == 0 ? 0 : (size_t)wi_pcg_below(pcg, fixture.shard_count);
+        bool is_root = fixture.shard_count < 3 || fixture.shards[a].closed;
+        bool is_merge = !is_root && a != b && !fixture.shards[b].closed;
 
-        (void)snprintf(id, sizeof id, "%03zu", shard_count);
+        (void)snprintf(id, sizeof id, "%03zu", fixture.shard_count);
         given_shard(
-            id, is_root ? "" : shards[a].shard_id, is_merge ? shards[b].shard_id : "", false);
-        shards[a].closed |= !is_root;
-        shards[b].closed |= is_merge;
+            id,
+            is_root ? "" : fixture.shards[a].shard_id,
+            is_merge ? fixture.shards[b].shard_id : "",
+            false);
+        fixture.shards[a].closed |= !is_root;
+        fixture.shards[b].closed |= is_merge;
     }
 }
 
@@ -470,7 +383,7 @@ parents_are_finished(const struct wi_lease *lease)
     for (size_t p = 0; p < WEIR_PARENTS_MAX; p++) {
         size_t parent = find_key(lease->parent_shard_ids[p]);
 
-        if (parent != SIZE_MAX && leases[parent].checkpoint.type != WEIR_SHARD_END) {
+        if (parent != SIZE_MAX && fixture.leases[parent].checkpoint.type != WEIR_SHARD_END) {
             return false;
         }
     }
@@ -482,12 +395,12 @@ static void
 sync_and_read(struct wi_pcg *pcg)
 {
     assert_int_equal(sync_from(&at_horizon), WEIR_OK);
-    for (size_t i = 0; i < plan.create_count; i++) {
-        add_sorted(&plan.create[i]);
+    for (size_t i = 0; i < fixture.plan.create_count; i++) {
+        add_sorted(&fixture.plan.create[i]);
     }
-    for (size_t i = 0; i < lease_count; i++) {
-        if (parents_are_finished(&leases[i]) && wi_pcg_below(pcg, 2) == 0) {
-            leases[i].checkpoint.type = WEIR_SHARD_END;
+    for (size_t i = 0; i < fixture.lease_count; i++) {
+        if (parents_are_finished(&fixture.leases[i]) && wi_pcg_below(pcg, 2) == 0) {
+            fixture.leases[i].checkpoint.type = WEIR_SHARD_END;
         }
     }
 }
@@ -504,7 +417,7 @@ reaches_every_shard_of_random_histories(void **state)
         for (int pass = 0; pass < SHARDS_MAX; pass++) {
             sync_and_read(&pcg);
         }
-        assert_int_equal(lease_count, shard_count);
+        assert_int_equal(fixture.lease_count, fixture.shard_count);
     }
 }
 
@@ -515,7 +428,7 @@ describes_the_shard_in_its_lease(void **state)
 
     (void)state;
     given_shard("child", "left", "right", false);
-    wi_lease_for_shard(&shards[0], &at_time, &lease);
+    wi_lease_for_shard(&fixture.shards[0], &at_time, &lease);
 
     assert_string_equal(lease.lease_key, "child");
     assert_string_equal(lease.shard_id, "child");
@@ -535,47 +448,45 @@ shard_sync_survives_every_allocation_failure(void **state)
     for (size_t n = 1;; n++) {
         enum weir_error error;
 
-        test_env_init(&test);
-        test.fail_at = n;
+        test_env_init(&fixture.test);
+        fixture.test.fail_at = n;
         error = sync_from(&at_horizon);
-        if (!test_env_has_failed(&test)) {
+        if (!test_env_has_failed(&fixture.test)) {
             assert_int_equal(error, WEIR_OK);
             return;
         }
         assert_int_equal(error, WEIR_ENOMEM);
-        assert_int_equal(plan.create_count, 0);
-        test_env_assert_no_leak(&test);
+        assert_int_equal(fixture.plan.create_count, 0);
+        test_env_assert_no_leak(&fixture.test);
     }
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(agrees_with_the_worked_example),
-        TEST(begins_a_new_application_at_the_open_shards_for_latest),
-        TEST(begins_a_new_application_at_the_oldest_shards_for_trim_horizon),
-        TEST(begins_a_new_application_at_latest_even_after_trimmed_parents),
-        TEST(leaves_children_of_an_unfinished_parent_to_its_owner),
-        TEST(leaves_a_merged_child_until_both_parents_are_finished),
-        TEST(creates_the_children_of_a_finished_parent),
-        TEST(creates_the_children_of_a_finished_parent_that_is_not_listed),
-        TEST(reads_from_the_horizon_after_a_gap),
-        TEST(does_not_go_back_behind_shards_that_have_leases),
-        TEST(completes_a_merge_one_side_of_which_has_a_lease),
-        TEST(leaves_out_a_closed_leaf_for_latest),
-        TEST(creates_parents_first_whatever_the_order_of_the_list),
-        TEST(refuses_a_list_with_a_cycle),
-        TEST(creates_one_lease_for_a_shard_that_is_listed_twice),
-        TEST(leaves_the_open_child_of_an_open_shard),
-        TEST(does_nothing_for_an_empty_list),
-        TEST(finds_the_first_hole_in_the_open_ranges),
-        TEST(takes_an_overlap_for_a_reshard_under_way),
-        TEST(reaches_every_shard_of_random_histories),
-        TEST(describes_the_shard_in_its_lease),
-        TEST(shard_sync_survives_every_allocation_failure),
+        FIXTURE_TEST(agrees_with_the_worked_example),
+        FIXTURE_TEST(begins_a_new_application_at_the_open_shards_for_latest),
+        FIXTURE_TEST(begins_a_new_application_at_the_oldest_shards_for_trim_horizon),
+        FIXTURE_TEST(begins_a_new_application_at_latest_even_after_trimmed_parents),
+        FIXTURE_TEST(leaves_children_of_an_unfinished_parent_to_its_owner),
+        FIXTURE_TEST(leaves_a_merged_child_until_both_parents_are_finished),
+        FIXTURE_TEST(creates_the_children_of_a_finished_parent),
+        FIXTURE_TEST(creates_the_children_of_a_finished_parent_that_is_not_listed),
+        FIXTURE_TEST(reads_from_the_horizon_after_a_gap),
+        FIXTURE_TEST(does_not_go_back_behind_shards_that_have_leases),
+        FIXTURE_TEST(completes_a_merge_one_side_of_which_has_a_lease),
+        FIXTURE_TEST(leaves_out_a_closed_leaf_for_latest),
+        FIXTURE_TEST(creates_parents_first_whatever_the_order_of_the_list),
+        FIXTURE_TEST(refuses_a_list_with_a_cycle),
+        FIXTURE_TEST(creates_one_lease_for_a_shard_that_is_listed_twice),
+        FIXTURE_TEST(leaves_the_open_child_of_an_open_shard),
+        FIXTURE_TEST(does_nothing_for_an_empty_list),
+        FIXTURE_TEST(finds_the_first_hole_in_the_open_ranges),
+        FIXTURE_TEST(takes_an_overlap_for_a_reshard_under_way),
+        FIXTURE_TEST(reaches_every_shard_of_random_histories),
+        FIXTURE_TEST(describes_the_shard_in_its_lease),
+        FIXTURE_TEST(shard_sync_survives_every_allocation_failure),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
