@@ -4,6 +4,7 @@
 
 #include <weir/error.h>
 
+#include "lease/lease.h"
 #include "lease/lease_row_dynamodb.h"
 
 /* The members that every row of a lease has. */
@@ -15,5 +16,12 @@
 enum weir_error dynamodb_row_read(const char *text, struct wi_dynamodb_lease *ret);
 /* The same of a row that can be read. */
 struct wi_dynamodb_lease dynamodb_row_given(const char *text);
+
+/* Room for the text of a row that is created. */
+#define DYNAMODB_ROW_SIZE 4096
+
+/* What is written when this lease is created, and the row as which it is read back. */
+struct wi_dynamodb_lease dynamodb_row_created(
+    const struct wi_lease *lease, char ret_text[DYNAMODB_ROW_SIZE]);
 
 #endif
