@@ -13,6 +13,7 @@
 #include "coordinator/coordinator_pass.h"
 #include "coordinator/coordinator_plan.h"
 #include "coordinator/coordinator_sync.h"
+#include "core/backoff.h"
 #include "core/check.h"
 #include "core/memory.h"
 #include "core/mono.h"
@@ -281,14 +282,10 @@ static int64_t
 backoff_ms(const struct wi_coordinator *c, uint32_t failures)
 {
     int64_t max_ms = c->settings.lease_duration_ms / LOOKS_PER_DURATION;
-    int64_t wait_ms = RETRY_FIRST_MS;
 
     max_ms = max_ms < RETRY_MAX_MS ? max_ms : RETRY_MAX_MS;
     max_ms = max_ms > 1 ? max_ms : 1;
-    for (uint32_t i = 1; i < failures && wait_ms < max_ms; i++) {
-        wait_ms *= 2;
-    }
-    return wait_ms < max_ms ? wait_ms : max_ms;
+    return wi_backoff_ceiling_ms(failures, RETRY_FIRST_MS, max_ms);
 }
 
 /* C29: after a failure wait, then read the table: what is in it now is not known. */

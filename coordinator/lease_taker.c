@@ -14,6 +14,7 @@
 #include "coordinator/coordinator_step.h"
 #include "coordinator/coordinator_sync.h"
 #include "coordinator/lease_take.h"
+#include "core/backoff.h"
 #include "core/check.h"
 #include "core/memory.h"
 #include "core/mono.h"
@@ -290,12 +291,7 @@ read_table(struct wi_taker *t)
 static int64_t
 retry_ms(uint32_t failures)
 {
-    int64_t wait_ms = RETRY_FIRST_MS;
-
-    for (uint32_t i = 1; i < failures && wait_ms < RETRY_MAX_MS; i++) {
-        wait_ms *= 2;
-    }
-    return wait_ms < RETRY_MAX_MS ? wait_ms : RETRY_MAX_MS;
+    return wi_backoff_ceiling_ms(failures, RETRY_FIRST_MS, RETRY_MAX_MS);
 }
 
 /* T14: what is in the table now is not known; a take without an answer is made anew only if the

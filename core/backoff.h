@@ -4,9 +4,12 @@
 
 #include <stdint.h>
 
-/* Exponential back-off with full jitter: uniform in [0, min(cap_ms, base_ms * 2^(attempt - 1))].
- * `attempt` is 1 after the first failure (0 counts as 1); base_ms and cap_ms are not negative;
- * `random` has 64 uniform bits. Never overflows. */
+/* min(cap_ms, base_ms * 2^(attempt - 1)). `attempt` is 1 after the first failure (0 counts as 1);
+ * base_ms and cap_ms are not negative. Never overflows. */
+int64_t wi_backoff_ceiling_ms(uint32_t attempt, int64_t base_ms, int64_t cap_ms);
+
+/* Exponential back-off with full jitter: uniform from 0 to that ceiling. `random` has 64 uniform
+ * bits. */
 int64_t wi_backoff_ms(uint32_t attempt, int64_t base_ms, int64_t cap_ms, uint64_t random);
 
 #endif

@@ -20,6 +20,7 @@ doubles_the_ceiling_with_each_attempt_up_to_the_cap(void **state)
     (void)state;
     for (uint32_t attempt = 0; attempt < WI_ARRAY_LENGTH(ceilings); attempt++) {
         int64_t ceiling = ceilings[attempt];
+        assert_int_equal(wi_backoff_ceiling_ms(attempt, 100, 1000), ceiling);
         assert_int_equal(longest(attempt, 100, 1000, ceiling), ceiling);
         assert_int_equal(wi_backoff_ms(attempt, 100, 1000, (uint64_t)ceiling + 1), 0);
     }
