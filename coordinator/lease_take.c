@@ -31,11 +31,10 @@ struct pass {
     struct wi_pcg *random;
     size_t *chosen; /* indices of leases */
     size_t chosen_count;
-    struct owner *owners; /* with this worker; sorted */
+    struct owner *owners; /* the live workers, this one with them; sorted */
     size_t owner_count;
     size_t unfinished;
     size_t mine;
-    size_t live_workers;
 };
 
 /* --- one lease ------------------------------------------------------------------------------ */
@@ -124,17 +123,16 @@ count_leases(struct pass *pass)
         }
     }
     merge_owners(pass);
-    pass->live_workers = pass->owner_count;
 }
 
 /* T4: the leases of this worker if all had the same share. */
 static size_t
 fair_share(const struct pass *pass)
 {
-    if (pass->live_workers >= pass->unfinished) {
+    if (pass->owner_count >= pass->unfinished) {
         return 1;
     }
-    return (pass->unfinished + pass->live_workers - 1) / pass->live_workers;
+    return (pass->unfinished + pass->owner_count - 1) / pass->owner_count;
 }
 
 /* --- choosing ------------------------------------------------------------------------------- */
@@ -251,8 +249,7 @@ choose(struct pass *pass, struct wi_take_plan *plan)
         draw(pass, room);
         return;
     }
-    plan->spill_over = share > leases_max ? share - leases_max : 0;
-    share -= plan->spill_over;
+    share = least(share, leases_max);
     need = share > pass->mine ? share - pass->mine : 0;
     choose_free(pass, 0);
     if (pass->chosen_count > 0) {

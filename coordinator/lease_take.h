@@ -39,7 +39,6 @@ struct wi_take_plan {
     size_t count;
     char (*keys)[WEIR_LEASE_KEY_SIZE]; /* theirs: the table may go */
     bool steals;                       /* they belong to a live worker */
-    size_t spill_over; /* T5: leases of a fair share that leases_max keeps this worker from */
 };
 
 /* `random` chooses among leases that are as good as each other. WEIR_ENOMEM: nothing is held. */

@@ -72,7 +72,6 @@ struct wi_taker {
     enum wi_coordinator_action_type answered;
     enum answer answer;
     uint32_t failures;
-    size_t spill_over;
     bool leads;
     bool has_listed; /* in this pass */
     bool leaving;
@@ -155,12 +154,6 @@ struct weir_mono
 wi_taker_last_pass(const struct wi_taker *t)
 {
     return t->last_pass;
-}
-
-size_t
-wi_taker_spill_over(const struct wi_taker *t)
-{
-    return t->spill_over;
 }
 
 /* ---- events become facts ---- */
@@ -440,7 +433,6 @@ go_on(struct wi_taker *t)
         if (plan_takes(t) != WEIR_OK) {
             return back_off(t);
         }
-        t->spill_over = t->plan.spill_over;
         t->next_take = wi_mono_add_ms(t->now, WI_TAKER_SPANS * span_ms);
         if (t->plan.count > 0) {
             return start(

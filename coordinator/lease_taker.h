@@ -51,7 +51,4 @@ bool wi_taker_leads(const struct wi_taker *taker);
 /* When the last pass ended without a failure; .ns = 0: never. */
 struct weir_mono wi_taker_last_pass(const struct wi_taker *taker);
 
-/* T5: leases that leases_max kept this worker from in the last pass. */
-size_t wi_taker_spill_over(const struct wi_taker *taker);
-
 #endif
