@@ -60,7 +60,10 @@ struct wi_dynamodb_store {
     int64_t poll_ms;       /* 0: a quarter of the lease duration */
     char host[WI_DYNAMODB_HOST_SIZE]; /* boot id and pid namespace of this process */
 
-    bool has_rights; /* only of the thread that opens the application */
+    /* Only of the thread that opens the application. */
+    bool has_rights;
+    bool reads_one;     /* a lease of one stream was seen */
+    bool reads_several; /* one of several streams' */
 
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t changed;
@@ -69,8 +72,6 @@ struct wi_dynamodb_store {
     enum wi_dynamodb_mode mode;        /* 2X, UPGRADE or 3X; without a row Migration3.0: 2X */
     struct weir_mono mode_looked;      /* when the row was last read */
     struct weir_mono layout_looked;
-    bool reads_one;              /* a lease of one stream was seen at the start */
-    bool reads_several;          /* one of several streams' */
     char owner[WEIR_OWNER_SIZE]; /* the worker of this process: whose leases are polled */
     struct wi_worker self;
     bool has_row; /* self is in the table */

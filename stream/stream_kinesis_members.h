@@ -22,7 +22,7 @@
 struct wi_kinesis_member {
     char id[WI_STREAM_IDENTIFIER_SIZE]; /* account:name:epoch */
     struct wi_kinesis_stream *stream;   /* NULL: it could not be opened, see `error` */
-    enum weir_error error;
+    enum weir_error error;              /* this and the next: of whoever holds the open lock */
     struct weir_mono retry_at;
 };
 

@@ -65,7 +65,8 @@ struct weir_stream {
     char url[WI_STREAM_URL_SIZE]; /* what an application remembers: opens the same stream again */
 };
 
-/* Internal counterparts of slots that the public API does not show. */
+/* --- internal counterparts of slots that the public API does not show --- */
+
 /* What weir_stream_describe() says of the stream of this shard alone. With several streams the list
  * of all lacks the streams that could not be listed: who concludes from what a list lacks, asks
  * for this one. */
