@@ -13,6 +13,10 @@
 #include <weir/error.h>
 #include <weir/types.h>
 
+/* How the URL of a Kinesis stream begins, and what an application of several streams remembers in
+ * place of their names, so that the list may change; no name has a '*'. */
+#define WI_KINESIS_SCHEME     "kinesis:"
+#define WI_KINESIS_ANY_STREAM "*"
 /* Digits of an AWS account. */
 #define WI_ACCOUNT_DIGITS 12U
 /* Digits of a shard id as Kinesis gives them: "shardId-000000000000". */

@@ -7,12 +7,11 @@
 #include <weir/types.h>
 
 #include "core/check.h"
+#include "core/shard_key.h"
+#include "core/str.h"
 #include "lease/lease.h"
 #include "lease/lease_rules.h"
 #include "lease/lease_store.h"
-
-/* How the URL of several streams begins (stream/stream_kinesis_url.h); no name has a '*'. */
-#define SEVERAL_STREAMS "kinesis:*"
 
 #define FIRST_COUNTER 1U /* 0 means: there is no row */
 
@@ -153,7 +152,8 @@ wi_leader_apply_release(struct wi_leader *leader, const char *owner, uint64_t te
 bool
 wi_application_reads_several(const struct wi_application *application)
 {
-    return strncmp(application->stream_url, SEVERAL_STREAMS, strlen(SEVERAL_STREAMS)) == 0;
+    return wi_str_starts_with(
+        wi_str(application->stream_url), WI_STR(WI_KINESIS_SCHEME WI_KINESIS_ANY_STREAM));
 }
 
 enum weir_error

@@ -20,6 +20,7 @@
 #include "aws/kinesis_api.h"
 #include "core/detail.h"
 #include "core/memory.h"
+#include "core/shard_key.h"
 #include "core/str.h"
 #include "stream/shard_graph.h"
 #include "stream/stream_kinesis_url.h"

@@ -175,12 +175,12 @@ void wi_kinesis_close_client(struct wi_aws_client *client, struct wi_http *http)
 /* Keep what the summary says of the stream. */
 void wi_kinesis_note_summary(
     struct wi_kinesis_stream *stream, const struct wi_kinesis_summary *summary);
-/* What the threads of a handle, or of a set of them, wait with. */
+/* What threads wait with. */
 struct wi_kinesis_wait {
     pthread_mutex_t *lock;
     pthread_cond_t *woken;
     bool *interrupted;
-    const uint32_t *word;
+    uint32_t *word;
 };
 /* Lock and condition for it. */
 void wi_kinesis_init_waiting(pthread_mutex_t *lock, pthread_cond_t *woken);
@@ -188,6 +188,10 @@ void wi_kinesis_init_waiting(pthread_mutex_t *lock, pthread_cond_t *woken);
  * word then. */
 uint32_t wi_kinesis_wait_for(const struct wi_kinesis_wait *wait, uint32_t seen, int64_t ms);
 uint32_t wi_kinesis_word(const struct wi_kinesis_wait *wait);
+/* What the threads of a set wait with. */
+struct wi_kinesis_wait wi_kinesis_shared_wait(struct wi_kinesis_shared *shared);
+/* Something has come: raise the stream's word, and its set's. */
+void wi_kinesis_wake(struct wi_kinesis_stream *stream);
 /* Nothing waits from now on. */
 void wi_kinesis_interrupt_waiting(const struct wi_kinesis_wait *wait);
 

@@ -288,19 +288,11 @@ version(void *source)
     return 0;
 }
 
-static struct wi_kinesis_wait
-wait_of(struct wi_kinesis_set *set)
-{
-    struct wi_kinesis_shared *shared = &set->shared;
-
-    return (struct wi_kinesis_wait){
-        &shared->lock, &shared->woken, &shared->interrupted, &shared->word};
-}
-
 static uint32_t
 wait_word(void *source, uint32_t seen, int64_t timeout_ms)
 {
-    const struct wi_kinesis_wait wait = wait_of(source);
+    struct wi_kinesis_set *set = source;
+    const struct wi_kinesis_wait wait = wi_kinesis_shared_wait(&set->shared);
 
     return wi_kinesis_wait_for(&wait, seen, timeout_ms);
 }
@@ -308,7 +300,8 @@ wait_word(void *source, uint32_t seen, int64_t timeout_ms)
 static uint32_t
 wake_word(void *source)
 {
-    const struct wi_kinesis_wait wait = wait_of(source);
+    struct wi_kinesis_set *set = source;
+    const struct wi_kinesis_wait wait = wi_kinesis_shared_wait(&set->shared);
 
     return wi_kinesis_word(&wait);
 }
@@ -326,7 +319,7 @@ static void
 interrupt(void *source)
 {
     struct wi_kinesis_set *set = source;
-    const struct wi_kinesis_wait wait = wait_of(set);
+    const struct wi_kinesis_wait wait = wi_kinesis_shared_wait(&set->shared);
     size_t count;
 
     wi_kinesis_interrupt_waiting(&wait);
@@ -405,7 +398,7 @@ static void
 adopt_region(const struct wi_kinesis_set_url *url, struct wi_kinesis_url *options)
 {
     for (size_t i = 0; i < url->count && options->region[0] == '\0'; i++) {
-        if (wi_str_starts_with(url->elements[i], WI_STR("arn:"))) {
+        if (wi_kinesis_is_arn(url->elements[i])) {
             (void)wi_str_copy(
                 options->region,
                 sizeof options->region,

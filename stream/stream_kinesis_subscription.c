@@ -134,19 +134,8 @@ is_full(const struct wi_kinesis_subscription *s, size_t bytes)
 static void
 wake_reader(struct wi_kinesis_subscription *s)
 {
-    struct wi_kinesis_shared *shared = s->stream->shared;
-
     atomic_fetch_add(s->word, 1);
-    pthread_mutex_lock(&s->stream->lock);
-    s->stream->word++;
-    pthread_cond_broadcast(&s->stream->woken);
-    pthread_mutex_unlock(&s->stream->lock);
-    if (shared != NULL) {
-        pthread_mutex_lock(&shared->lock);
-        shared->word++;
-        pthread_cond_broadcast(&shared->woken);
-        pthread_mutex_unlock(&shared->lock);
-    }
+    wi_kinesis_wake(s->stream);
 }
 
 static int64_t

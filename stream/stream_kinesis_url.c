@@ -13,7 +13,6 @@
 #include "core/shard_key.h"
 #include "core/str.h"
 
-#define ARN_PREFIX   "arn:"
 #define ARN_RESOURCE ":stream/"
 /* How much of a wrong piece a message shows. */
 #define SHOWN_MAX 64U
@@ -33,6 +32,12 @@ bad_name(const char *url, struct weir_detail *detail)
         "%s: write kinesis:NAME or kinesis:arn:...:stream/NAME; a name is 1 to 128 of "
         "a-z A-Z 0-9 _ . -",
         url);
+}
+
+bool
+wi_kinesis_is_arn(struct weir_str text)
+{
+    return wi_str_starts_with(text, WI_STR("arn:"));
 }
 
 /* arn:PARTITION:kinesis:REGION:ACCOUNT:stream/NAME */
@@ -56,7 +61,7 @@ parse_place(struct weir_str place, struct wi_kinesis_url *ret)
 {
     struct weir_str name = place;
 
-    if (wi_str_starts_with(place, WI_STR(ARN_PREFIX))) {
+    if (wi_kinesis_is_arn(place)) {
         const char *resource;
 
         if (!wi_str_copy(ret->stream_arn, sizeof ret->stream_arn, place)) {
@@ -132,7 +137,7 @@ static bool
 parse_consumer(struct weir_str value, struct wi_kinesis_url *ret)
 {
     return copy_value(ret->consumer, sizeof ret->consumer, value) &&
-           (wi_str_starts_with(wi_str(ret->consumer), WI_STR(ARN_PREFIX)) ||
+           (wi_kinesis_is_arn(wi_str(ret->consumer)) ||
             weir_name_check(wi_str(ret->consumer)) == WEIR_OK);
 }
 
@@ -253,12 +258,6 @@ wi_kinesis_url_parse(const char *url, struct wi_kinesis_url *ret, struct weir_de
 
 /* --- several streams --- */
 
-static bool
-is_arn(struct weir_str text)
-{
-    return wi_str_starts_with(text, WI_STR(ARN_PREFIX));
-}
-
 bool
 wi_kinesis_url_is_any(const char *url)
 {
@@ -280,7 +279,7 @@ wi_kinesis_url_is_set(const char *url)
     }
     place = cut_url(url, &options);
     return wi_str_cut(place, ',', &head, &tail) || wi_kinesis_url_is_any(url) ||
-           (!is_arn(place) && wi_str_cut(place, ':', &head, &tail));
+           (!wi_kinesis_is_arn(place) && wi_str_cut(place, ':', &head, &tail));
 }
 
 enum weir_error
@@ -291,7 +290,7 @@ wi_kinesis_element_parse(struct weir_str text, struct wi_kinesis_element *ret)
     struct weir_str head;
     struct weir_str tail;
 
-    if (!is_arn(text) && wi_str_cut(text, ':', &head, &tail)) {
+    if (!wi_kinesis_is_arn(text) && wi_str_cut(text, ':', &head, &tail)) {
         element.is_identified = true;
         if (wi_stream_identifier_parse(text, &element.identifier) != WEIR_OK) {
             return WEIR_EINVAL;
@@ -358,7 +357,7 @@ wi_kinesis_set_url_parse(
     *ret = (struct wi_kinesis_set_url){.options = defaults()};
     rest = cut_url(url, &options);
     error = parse_options(options, &ret->options, detail);
-    if (error == WEIR_OK && is_arn(wi_str(ret->options.consumer))) {
+    if (error == WEIR_OK && wi_kinesis_is_arn(wi_str(ret->options.consumer))) {
         error = wi_detail(
             detail,
             WEIR_EINVAL,

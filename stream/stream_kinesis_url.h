@@ -12,8 +12,6 @@
 
 #include "core/shard_key.h"
 
-#define WI_KINESIS_SCHEME "kinesis:"
-
 /* Room for the parts; longer ones are refused. */
 #define WI_KINESIS_URL_ARN_SIZE    512
 #define WI_KINESIS_URL_REGION_SIZE 64
@@ -61,8 +59,6 @@ WEIR_MUST_CHECK enum weir_error wi_kinesis_url_parse(
 
 /* Streams of one list. */
 #define WI_KINESIS_STREAMS_MAX 256U
-/* What an application of several streams remembers in their place, so that the list may change. */
-#define WI_KINESIS_ANY_STREAM "*"
 
 /* One of a list; an identifier tells the account and the time, a name and an ARN do not. */
 struct wi_kinesis_element {
@@ -86,6 +82,7 @@ WEIR_MUST_CHECK enum weir_error wi_kinesis_set_url_parse(
     const char *url, struct wi_kinesis_set_url *ret, struct weir_detail *detail);
 WEIR_MUST_CHECK enum weir_error wi_kinesis_element_parse(
     struct weir_str text, struct wi_kinesis_element *ret);
+bool wi_kinesis_is_arn(struct weir_str text);
 /* Field `number` of an ARN, from 0; empty if it has less. */
 struct weir_str wi_kinesis_arn_field(struct weir_str arn, unsigned number);
 #define WI_KINESIS_ARN_REGION  3U

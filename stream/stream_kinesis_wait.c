@@ -78,6 +78,22 @@ wi_kinesis_interrupt_waiting(const struct wi_kinesis_wait *wait)
     pthread_mutex_unlock(wait->lock);
 }
 
+static void
+raise_word(const struct wi_kinesis_wait *wait)
+{
+    pthread_mutex_lock(wait->lock);
+    (*wait->word)++;
+    pthread_cond_broadcast(wait->woken);
+    pthread_mutex_unlock(wait->lock);
+}
+
+struct wi_kinesis_wait
+wi_kinesis_shared_wait(struct wi_kinesis_shared *shared)
+{
+    return (struct wi_kinesis_wait){
+        &shared->lock, &shared->woken, &shared->interrupted, &shared->word};
+}
+
 /* --- of one stream --- */
 
 static struct wi_kinesis_wait
@@ -85,6 +101,19 @@ wait_of(struct wi_kinesis_stream *stream)
 {
     return (struct wi_kinesis_wait){
         &stream->lock, &stream->woken, &stream->interrupted, &stream->word};
+}
+
+void
+wi_kinesis_wake(struct wi_kinesis_stream *stream)
+{
+    const struct wi_kinesis_wait own = wait_of(stream);
+
+    raise_word(&own);
+    if (stream->shared != NULL) {
+        const struct wi_kinesis_wait wait = wi_kinesis_shared_wait(stream->shared);
+
+        raise_word(&wait);
+    }
 }
 
 bool
