@@ -3,64 +3,31 @@
 # against a kinesis-mock; then records are compared with those in JSON, canned answers are read, and
 # the half answers of kinesalite are refused with words.
 set -euo pipefail
-weir=${WEIR_BINARY:?names the program to test}
-peers=${WEIR_SOURCE_DIR:?names the sources}/tests/peers/peers.sh
-export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+# shellcheck source=tests/integration/kinesis/lib.sh
+. "$(dirname "$0")/../kinesis/lib.sh"
 records=2000
-patience_s=20
-
-scratch=$(mktemp -d)
-servers=()
-worker=
-finish() {
-    [ -z "$worker" ] || kill "$worker" 2>/dev/null || true
-    "$peers" stop "${servers[@]}"
-    rm -rf "$scratch"
-}
-trap finish EXIT
-
-fail() {
-    echo "FAILED: $*" >&2
-    tail -n 5 "$scratch/errors" >&2 || true
-    exit 1
-}
-
-# start_server NAME ARGUMENT...: sets `endpoint`; 77 if it cannot be had.
-start_server() {
-    local answer
-    answer=$("$peers" start "$1" --for $$ --log "$scratch/$1.log" "${@:2}") || exit $?
-    servers+=("${answer##*PID=}")
-    answer=${answer%% *}
-    endpoint=${answer#ENDPOINT=}
-}
+get_s_max=20
 
 # url STREAM ENCODING
 url() {
     echo "kinesis:$1?region=us-east-1&endpoint=$endpoint&reads_per_second=100&encoding=$2"
 }
 
-# get STREAM ENCODING: its records, on stdout; what is told goes to `errors`.
+# get STREAM ENCODING: its records, on stdout; what is told goes to errors.log.
 get() {
-    timeout "$patience_s" "$weir" get "$(url "$1" "$2")" --json 2>"$scratch/errors"
+    timeout "$get_s_max" "$weir" get "$(url "$1" "$2")" --json 2>"$scratch/errors.log"
 }
 
-# work STREAM LINES WORDS: a worker reads in CBOR until it has printed so many records or its log has
-# these words; its log goes to `errors`.
+# is_read NAME LINES WORDS: its worker has printed so many records, or its log has these words.
+is_read() {
+    lines_in "$scratch/$1.out" "$2" || grep -q "$3" "$scratch/$1.log"
+}
+
+# work STREAM LINES WORDS: a worker named as the stream reads it in CBOR until is_read.
 work() {
-    local tick
-    : >"$scratch/out"
-    : >"$scratch/errors"
-    "$weir" --data "$scratch/data-$1" worker --app "$1" --stream "$(url "$1" cbor)" --print \
-        --log-level info >"$scratch/out" 2>"$scratch/errors" &
-    worker=$!
-    for ((tick = 0; tick < patience_s * 5; tick++)); do
-        [ "$(wc -l <"$scratch/out")" -lt "$2" ] || break
-        ! grep -q "$3" "$scratch/errors" || break
-        sleep 0.2
-    done
-    kill "$worker"
-    wait "$worker" || fail "the worker did not end well"
-    worker=
+    start "$1" --app "$1" --stream "$(url "$1" cbor)"
+    await is_read "$@" || fail "the worker neither read $2 records nor said: $3"
+    stop "$1"
 }
 
 start_server kinesis-mock
@@ -79,8 +46,8 @@ get bytes cbor | sort >"$scratch/cbor" || fail "get in CBOR"
 [ "$(wc -l <"$scratch/cbor")" -eq "$records" ] || fail "$(wc -l <"$scratch/cbor") records"
 cmp "$scratch/json" "$scratch/cbor" || fail "the records in CBOR are others"
 work bytes "$records" "asked in JSON"
-[ "$(wc -l <"$scratch/out")" -eq "$records" ] || fail "$(wc -l <"$scratch/out") records for a worker"
-! grep -q "asked in JSON" "$scratch/errors" || fail "CBOR was given up"
+[ "$(wc -l <"$scratch/bytes.out")" -eq "$records" ] || fail "other records for a worker"
+! grep -q "asked in JSON" "$scratch/bytes.log" || fail "CBOR was given up"
 
 start_server canned -- --shards 2 --records "$records"
 get canned json | sort >"$scratch/json" || fail "get of canned answers in JSON"
@@ -93,6 +60,6 @@ start_server kinesalite
 "$weir" stream create "$(url cut json)" --shards 1 >/dev/null
 seq 300 | awk '{ printf "key %0100d\n", $1 }' | "$weir" put "$(url cut json)" --key-field 1 >/dev/null
 work cut 1 "of CBOR: it is cut"
-[ ! -s "$scratch/out" ] || fail "records of an answer that was cut"
-grep -q "of CBOR: it is cut" "$scratch/errors" || fail "no word of what is wrong"
+[ ! -s "$scratch/cut.out" ] || fail "records of an answer that was cut"
+grep -q "of CBOR: it is cut" "$scratch/cut.log" || fail "no word of what is wrong"
 echo "the same $records records in JSON and CBOR"

@@ -3,28 +3,9 @@
 # killed: every record of both comes, in order within its shard. Then the list grows by a restart, and
 # shrinks by another: the stream that left is worked off. The server is kinesis-mock (tests/peers).
 set -euo pipefail
-weir=${WEIR_BINARY:?names the program to test}
-source_dir=${WEIR_SOURCE_DIR:?names the sources}
+# shellcheck source=tests/integration/kinesis/lib.sh
+. "$(dirname "$0")/../kinesis/lib.sh"
 keys=20
-patience_s=60
-
-scratch=$(mktemp -d)
-declare -A workers=()
-server=
-finish() {
-    for pid in "${workers[@]}"; do
-        kill "$pid" 2>/dev/null || true
-    done
-    [ -z "$server" ] || bash "$source_dir/tests/peers/peers.sh" stop "$server" || true
-    rm -rf "$scratch"
-}
-trap finish EXIT
-
-fail() {
-    echo "$*" >&2
-    tail -n 8 "$scratch"/*.log >&2 || true
-    exit 1
-}
 
 url() {
     echo "kinesis:$1?region=us-east-1&endpoint=$endpoint"
@@ -36,18 +17,10 @@ put() {
         "$weir" put "$(url "$1")" --key-field 1 >/dev/null
 }
 
-# start NAME STREAMS
-start() {
-    "$weir" --data "$scratch/data" worker --app reader --stream "$(url "$2")" --print --id "$1" \
-        --shard-sync-interval 500ms --lease-duration 3s --log-level info \
-        >"$scratch/$1.out" 2>"$scratch/$1.log" &
-    workers[$1]=$!
-}
-
-stop() {
-    kill "${workers[$1]}"
-    wait "${workers[$1]}" || fail "worker $1 did not end well"
-    unset "workers[$1]"
+# work NAME STREAMS
+work() {
+    start "$1" --app reader --stream "$(url "$2")" --shard-sync-interval 500ms \
+        --lease-duration 3s
 }
 
 # Different records that came, of one stream.
@@ -55,13 +28,12 @@ came() {
     cat "$scratch"/*.out | jq -r 'select(.stream == "'"$1"'") | .data' | sort -u | wc -l
 }
 
+# has STREAM RECORDS: so many came, or more.
+has() { [ "$(came "$1")" -ge "$2" ]; }
+
 # expect STREAM RECORDS
 expect() {
-    for ((tick = 0; tick < patience_s * 2; tick++)); do
-        [ "$(came "$1")" -lt "$2" ] || return 0
-        sleep 0.5
-    done
-    fail "$(came "$1") of $2 records of $1 came"
+    await has "$@" || fail "$(came "$1") of $2 records of $1 came"
 }
 
 # What one owner was handed of one shard grows, whatever it saw before.
@@ -75,21 +47,14 @@ check_order() {
         fail "a record has the name of another stream"
 }
 
-status=0
-bash "$source_dir/tests/peers/peers.sh" start kinesis-mock --for $$ --log "$scratch/server.log" \
-    >"$scratch/server" || status=$?
-[ "$status" -ne 77 ] || exit 77
-[ "$status" -eq 0 ] || fail "kinesis-mock does not start"
-endpoint=$(sed -nE 's/^ENDPOINT=([^ ]+) .*/\1/p' "$scratch/server")
-server=$(sed -nE 's/.* PID=([0-9]+).*/\1/p' "$scratch/server")
-export AWS_ACCESS_KEY_ID=id AWS_SECRET_ACCESS_KEY=secret
+start_server kinesis-mock
 
 "$weir" stream create "$(url orders)" --shards 2 >/dev/null
 "$weir" stream create "$(url payments)" --shards 2 >/dev/null
 "$weir" stream create "$(url refunds)" --shards 1 >/dev/null
 
-start one orders,payments
-start two orders,payments
+work one orders,payments
+work two orders,payments
 put orders 1 300
 put payments 1 300
 "$weir" stream split "$(url orders)" shardId-000000000000 >/dev/null
@@ -121,7 +86,7 @@ if echo x | "$weir" put "$(url orders,payments)" >/dev/null 2>"$scratch/put.log"
 fi
 
 # The list grows while a worker with the old one goes on.
-start three orders,payments,refunds
+work three orders,payments,refunds
 put refunds 1 100
 put orders 901 950
 expect orders 950
@@ -139,7 +104,7 @@ jq -e '.stream == "orders,payments,refunds" and ([.shards[].shard_id | split(":"
 stop three
 "$weir" stream split "$(url payments)" shardId-000000000000 >/dev/null
 put payments 601 700
-start four orders,refunds
+work four orders,refunds
 put orders 951 1000
 expect orders 1000
 expect payments 700
