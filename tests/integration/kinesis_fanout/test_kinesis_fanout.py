@@ -4,6 +4,7 @@ comes twice, and everything is in order.
 """
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -21,6 +22,9 @@ except ImportError as missing:
         os.execv(DEBIAN_PYTHON, [DEBIAN_PYTHON, *sys.argv, "--debian"])
     print(f"skipped: needs python3-h2 ({missing})")
     sys.exit(77)
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "peers"))
+from fleet import wait_until  # noqa: E402
 
 WEIR = os.environ["WEIR_BINARY"]
 PATIENCE_S = 40
@@ -117,23 +121,22 @@ def stop(worker, wrong):
         wrong.append(f"exit status {status} after {ended:.1f} s")
 
 
+def wait_for(condition, workers):
+    """Until it holds, a worker has ended, or patience has: what came is judged afterwards."""
+    return wait_until(
+        lambda: condition() or any(worker.poll() is not None for worker in workers), PATIENCE_S)
+
+
 def wait_for_all(folder, server, workers, names):
     total = sum(known.count for known in server.service.shards.values())
-    began = time.monotonic()
-    while (len(all_printed(folder, names)) < total and
-           all(worker.poll() is None for worker in workers) and
-           time.monotonic() - began < PATIENCE_S):
-        time.sleep(0.1)
-    print(f"{total} records in {time.monotonic() - began:.1f} s")
+    took = wait_for(lambda: len(all_printed(folder, names)) >= total, workers)
+    print(f"{total} records:", "not all of them" if took is None else f"{took:.1f} s")
     time.sleep(0.3)  # for what comes twice
 
 
 def wait_for_some(folder, workers, name):
     """Until a worker has records: it has a shard, and a subscription to it."""
-    began = time.monotonic()
-    while (not printed(folder, name) and all(worker.poll() is None for worker in workers) and
-           time.monotonic() - began < PATIENCE_S):
-        time.sleep(0.1)
+    wait_for(lambda: printed(folder, name), workers)
 
 
 def one_worker(folder, server):
