@@ -2,6 +2,7 @@
 
 import collections
 import json
+import math
 import os
 import pathlib
 import signal
@@ -99,6 +100,78 @@ def wait_until(condition, seconds, poll=0.1):
     return time.monotonic() - start
 
 
+def read_rows(dynamodb, table):
+    """Rows of a lease table by key, plain values. weir makes a worker's name unique for each start
+    by what follows an @; here the name is enough."""
+    rows = [{k: next(iter(v.values())) for k, v in r.items()} for r in dynamodb.scan(table)]
+    for row in rows:
+        for name in {"leaseOwner", "checkpointOwner", "ownerName"} & set(row):
+            row[name] = row[name].split("@")[0]
+    return {row["leaseKey"]: row for row in rows}
+
+
+# What a renewal writes.
+RENEWED = {"leaseCounter", "weirCounter", "throughputKBps"}
+
+
+def count_renewals(before, after):
+    """Of a lease, between two looks at it; at least so many. What else is written raises the
+    counter as well, nobody knows how often."""
+    rest = [{k: v for k, v in row.items() if k not in RENEWED} for row in (before, after)]
+    if rest[0] != rest[1]:
+        return 0
+    return int(after["leaseCounter"]) - int(before["leaseCounter"])
+
+
+def renewals_in(passes, duration_ms):
+    """As many as a worker needs for so many passes of its taker, or more: a pass comes every
+    2 (D + 25 ms), a renewal every D / 4 at weir, every D / 3 - 25 ms at Java KCL."""
+    return math.ceil(passes * 2 * (duration_ms + 25) / (duration_ms / 4))
+
+
+class Rest:
+    """Looks at leases until each of their owners has made so many renewals, or one of them has
+    another owner. Not for seconds: in them a worker that does not come to run takes nothing."""
+
+    def __init__(self, read_leases, renewals):
+        self.read, self.wanted = read_leases, renewals
+        self.seen = read_leases()
+        self.before = self.after = self.owners()
+        self.made = dict.fromkeys(self.seen, 0)
+
+    def owners(self):
+        return {key: row.get("leaseOwner") for key, row in self.seen.items()}
+
+    def renewals(self):
+        """Of each owner: what was seen of one lease of its, for all are renewed together."""
+        made = {}
+        for key, owner in self.before.items():
+            made[owner] = max(made.get(owner, 0), self.made[key])
+        return made
+
+    def is_decided(self):
+        last, self.seen = self.seen, self.read()
+        self.after = self.owners()
+        if self.after != self.before:
+            return True
+        for key, row in self.seen.items():
+            self.made[key] += count_renewals(last[key], row)
+        return min(self.renewals().values()) >= self.wanted
+
+
+def leases_stay(read_leases, renewals, seconds):
+    """Whether they stay with their owners for so many renewals of each; that takes no longer than
+    `seconds`."""
+    rest = Rest(read_leases, renewals)
+    took = wait_until(rest.is_decided, seconds)
+    assert took is not None, f"of {renewals} renewals in {seconds} s: {rest.renewals()}"
+    if rest.after != rest.before:
+        print(f"{rest.before} became {rest.after}", flush=True)
+        return False
+    print(f"leases stay for {rest.renewals()} renewals: {took:.1f} s", flush=True)
+    return True
+
+
 class Site:
     """A stream and a lease table: where they are, and how to look at them."""
 
@@ -129,19 +202,13 @@ class Site:
         ]
 
     def rows(self):
-        """Rows of the table by key, plain values; {} while there is no table. weir makes a worker's
-        name unique for each start by what follows an @; here the name is enough."""
+        """As read_rows() gives them; {} while there is no table."""
         try:
-            rows = self.dynamodb.scan(self.table)
+            return read_rows(self.dynamodb, self.table)
         except ServiceError as error:
             if error.name == "ResourceNotFoundException":
                 return {}
             raise
-        plain = [{k: next(iter(v.values())) for k, v in row.items()} for row in rows]
-        for row in plain:
-            for name in {"leaseOwner", "checkpointOwner", "ownerName"} & set(row):
-                row[name] = row[name].split("@")[0]
-        return {row["leaseKey"]: row for row in plain}
 
     def leases(self):
         return {k: r for k, r in self.rows().items() if r.get("entityType", "LEASE") == "LEASE"}
@@ -151,6 +218,20 @@ class Site:
 
     def leader(self):
         return self.rows().get("Leader", {}).get("ownerName")
+
+    def split(self):
+        """Halve the first open shard; gives what it was."""
+        shard = self.open_shards()[0]
+        bounds = shard["HashKeyRange"]
+        middle = (int(bounds["StartingHashKey"]) + int(bounds["EndingHashKey"])) // 2
+        self.kinesis.call(
+            "SplitShard",
+            StreamName=self.stream,
+            ShardToSplit=shard["ShardId"],
+            NewStartingHashKey=str(middle),
+        )
+        self.wait_active()
+        return shard
 
     def put(self, ledger, **options):
         """The producer, as a child process."""
@@ -201,6 +282,9 @@ class Worker:
         resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
         return (int(fields[11]) + int(fields[12])) / ticks, int(resident.split()[1])
 
+    def has_logged(self, words):
+        return words in (self.site.folder / f"{self.name}.log").read_text()
+
     def entries(self):
         """Its ledger so far."""
         return read_ledger(self.ledger)
@@ -209,7 +293,7 @@ class Worker:
 class JavaWorker(Worker):
     kind = "java"
 
-    def __init__(self, site, name, ledger=True, version="java-kcl", **options):
+    def __init__(self, site, name, ledger=True, version="java-kcl", level="WARN", **options):
         super().__init__(site, name)
         options = {
             "stream": site.stream,
@@ -224,7 +308,10 @@ class JavaWorker(Worker):
         self.events = site.folder / f"{name}.events"
         with open(self.events, "a") as out, open(site.folder / f"{name}.log", "a") as log:
             self.process = subprocess.Popen(
-                [*BOUND, PEERS, "exec", version, *words], stdout=out, stderr=log
+                [*BOUND, PEERS, "exec", version, *words],
+                stdout=out,
+                stderr=log,
+                env={**os.environ, "level": level},
             )
 
 

@@ -27,9 +27,8 @@ from aws_json import Client  # noqa: E402
 TABLE = "taking"
 SHARDS = 4
 DURATION_MS = 4000
-# A pass of the taker, and what a busy machine adds.
-PASS_S = 2 * (DURATION_MS + 25) / 1000
 LIMIT_S = 60
+REST_LIMIT_S = 120
 # A follower looks at the row once a minute, under 3.x's rules.
 LOOK_S = 60
 RECORDS = 200
@@ -118,11 +117,13 @@ class Site:
             self.dynamodb.call("PutItem", TableName=TABLE, Item=row)
 
     def rows(self):
-        return {row["leaseKey"]["S"]: row for row in self.dynamodb.scan(TABLE)}
+        return fleet.read_rows(self.dynamodb, TABLE)
+
+    def leases(self):
+        return {k: r for k, r in self.rows().items() if k.startswith("shardId-")}
 
     def owners(self):
-        rows = {k: r for k, r in self.rows().items() if k.startswith("shardId-")}
-        return {k: r.get("leaseOwner", {"S": ""})["S"].split("@")[0] for k, r in rows.items()}
+        return {k: r.get("leaseOwner", "") for k, r in self.leases().items()}
 
     def others(self):
         """Rows that a worker of 2.x would take for broken leases."""
@@ -169,25 +170,14 @@ def wait(what, condition, seconds=LIMIT_S):
     print(f"{what}: {took:.1f} s", flush=True)
 
 
-def stays(site, seconds):
-    before = site.owners()
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        now = site.owners()
-        if now != before:
-            print(f"{before} became {now}", flush=True)
-            return False
-        time.sleep(0.1)
-    return True
-
-
 def rests(what, site, name, passes):
     """It has half of the leases, and they stay. On a busy machine a worker may lose a lease to the
     clock, so it is tried again; workers that steal in turn never come to rest."""
+    renewals = fleet.renewals_in(passes, DURATION_MS)
     for _ in range(REST_TRIES):
         wait(what, lambda: site.held(name) == SHARDS // 2 and "" not in site.owners().values())
-        if stays(site, passes * PASS_S):
-            print(f"{what}: leases stay for {passes} passes", flush=True)
+        if fleet.leases_stay(site.leases, renewals, REST_LIMIT_S):
+            print(f"{what}: for {passes} passes", flush=True)
             return
     raise AssertionError(f"{what}: leases do not come to rest")
 

@@ -210,19 +210,8 @@ class Run:
         self.note("continue", name)
 
     def split_and_merge(self):
-        shard = self.site.open_shards()[0]
-        middle = (
-            int(shard["HashKeyRange"]["StartingHashKey"])
-            + int(shard["HashKeyRange"]["EndingHashKey"])
-        ) // 2
         self.note("split")
-        self.site.kinesis.call(
-            "SplitShard",
-            StreamName=STREAM,
-            ShardToSplit=shard["ShardId"],
-            NewStartingHashKey=str(middle),
-        )
-        self.site.wait_active()
+        shard = self.site.split()
         children = [
             s["ShardId"]
             for s in self.site.open_shards()

@@ -35,39 +35,31 @@ COMPLAINTS = (
 
 
 class Steps:
-    """Puts records step by step, and knows whether they were processed."""
+    """Puts records into all streams step by step, and knows whether they were processed."""
 
-    def __init__(self, site):
-        self.site, self.put, self.ledgers = site, 0, []
+    def __init__(self, sites):
+        self.sites, self.put, self.ledgers = sites, 0, []
 
     def put_more(self):
-        producer = self.site.put("put", first=self.put, records=PER_STEP)
-        producer.communicate()
-        assert producer.returncode == 0
-        self.put += PER_STEP
+        for site in self.sites:
+            producer = site.put(f"put-{site.stream}", first=self.put, records=PER_STEP)
+            producer.communicate()
+            assert producer.returncode == 0
+            self.put += PER_STEP
 
     def unprocessed(self):
-        wanted = {p.index for p in fleet.read_put(self.site.folder / "put")}
+        wanted = set()
+        for site in self.sites:
+            wanted |= {p.index for p in fleet.read_put(site.folder / f"put-{site.stream}")}
         return wanted - {e.index for worker in self.ledgers for e in worker.entries()}
 
     def work(self, worker):
-        """Until it has processed everything and finished what was split."""
-        self.ledgers.append(worker)
+        """Until the workers so far have processed everything."""
+        if worker not in self.ledgers:
+            self.ledgers.append(worker)
         took = fleet.wait_until(lambda: not self.unprocessed(), LIMIT_S, 0.2)
         assert took is not None, f"{worker.name} did not process {len(self.unprocessed())} records"
         print(f"{worker.name}: all processed after {took:.1f} s", flush=True)
-
-    def split(self):
-        shard = self.site.open_shards()[0]
-        bounds = shard["HashKeyRange"]
-        middle = (int(bounds["StartingHashKey"]) + int(bounds["EndingHashKey"])) // 2
-        self.site.kinesis.call(
-            "SplitShard",
-            StreamName=STREAM,
-            ShardToSplit=shard["ShardId"],
-            NewStartingHashKey=str(middle),
-        )
-        self.site.wait_active()
 
 
 def describe(site, program):
@@ -116,15 +108,15 @@ def complaints_of(site, worker):
     return [f"{worker.name} logged {c!r}" for c in COMPLAINTS if c in log]
 
 
-def run(site, program):
-    steps = Steps(site)
+def run(site, sites, program):
+    steps = Steps(sites)
     site.create_stream(SHARDS)
     steps.put_more()
     first = fleet.JavaWorker(site, "java-1", **JAVA)
     steps.work(first)
-    steps.split()
+    site.split()
     steps.put_more()
-    fleet.wait_until(lambda: not steps.unprocessed(), LIMIT_S, 0.2)
+    steps.work(first)
     found = compare_with_table(site, program)
     first.terminate()
     found += compare_with_table(site, program)
@@ -133,7 +125,7 @@ def run(site, program):
     steps.put_more()
     weir = fleet.WeirWorker(site, "weir-1", program, lease_duration="1000ms")
     steps.work(weir)
-    steps.split()
+    site.split()
     steps.put_more()
     steps.work(weir)
     found += compare_with_table(site, program)
@@ -147,7 +139,8 @@ def run(site, program):
     return found + complaints_of(site, first) + complaints_of(site, second)
 
 
-def main():
+def with_servers(what, streams, table, run):
+    """The program: run(site with all streams, site of each, path of weir) gives what is wrong."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--weir", required=True)
     parser.add_argument("--folder")
@@ -156,13 +149,15 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         kinesis, _ = fleet.start_server("kinesis-mock")
         dynamodb, _ = fleet.start_server("dynamodb")
-        site = fleet.Site(given.folder or temporary, kinesis, dynamodb, STREAM, STREAM)
-        found = run(site, given.weir)
+        folder = given.folder or temporary
+        sites = [fleet.Site(folder, kinesis, dynamodb, stream, table) for stream in streams]
+        site = fleet.Site(folder, kinesis, dynamodb, ",".join(streams), table)
+        found = run(site, sites, given.weir)
     for finding in found:
         print("VIOLATION:", finding)
-    print("rows:", f"{len(found)} violations" if found else "each side reads the other's")
+    print(f"{what}:", f"{len(found)} violations" if found else "each side reads the other's rows")
     return 1 if found else 0
 
 
 if __name__ == "__main__":
-    fleet.run_as_test(main)
+    fleet.run_as_test(lambda: with_servers("rows", [STREAM], STREAM, run))

@@ -8,11 +8,9 @@ form whoever wrote it, Java complains about none, and weir shows them all.
     streams.py --weir PROGRAM [--folder DIR]
 """
 
-import argparse
 import pathlib
 import subprocess
 import sys
-import tempfile
 
 import rows
 
@@ -22,7 +20,6 @@ import fleet  # noqa: E402
 STREAMS = ("orders", "payments")
 TABLE = "streams"
 SHARDS = 2
-PER_STEP = 100
 
 
 def identifier(site):
@@ -31,46 +28,6 @@ def identifier(site):
     summary = answer["StreamDescriptionSummary"]
     account = summary["StreamARN"].split(":")[4]
     return f"{account}:{site.stream}:{int(summary['StreamCreationTimestamp'])}"
-
-
-class Steps:
-    """Puts records into all streams step by step, and knows whether they were processed."""
-
-    def __init__(self, sites):
-        self.sites, self.put, self.ledgers = sites, 0, []
-
-    def put_more(self):
-        for site in self.sites:
-            producer = site.put(f"put-{site.stream}", first=self.put, records=PER_STEP)
-            producer.communicate()
-            assert producer.returncode == 0
-            self.put += PER_STEP
-
-    def unprocessed(self):
-        wanted = set()
-        for site in self.sites:
-            wanted |= {p.index for p in fleet.read_put(site.folder / f"put-{site.stream}")}
-        return wanted - {e.index for worker in self.ledgers for e in worker.entries()}
-
-    def work(self, worker):
-        if worker not in self.ledgers:
-            self.ledgers.append(worker)
-        took = fleet.wait_until(lambda: not self.unprocessed(), rows.LIMIT_S, 0.2)
-        assert took is not None, f"{worker.name} did not process {len(self.unprocessed())} records"
-        print(f"{worker.name}: all processed after {took:.1f} s", flush=True)
-
-
-def split(site):
-    shard = site.open_shards()[0]
-    bounds = shard["HashKeyRange"]
-    middle = (int(bounds["StartingHashKey"]) + int(bounds["EndingHashKey"])) // 2
-    site.kinesis.call(
-        "SplitShard",
-        StreamName=site.stream,
-        ShardToSplit=shard["ShardId"],
-        NewStartingHashKey=str(middle),
-    )
-    site.wait_active()
 
 
 def check_form(site, identifiers, names):
@@ -103,7 +60,7 @@ def refused(site, one, program):
 
 
 def run(site, sites, program):
-    steps = Steps(sites)
+    steps = rows.Steps(sites)
     for one in sites:
         one.create_stream(SHARDS)
     identifiers = [identifier(one) for one in sites]
@@ -111,7 +68,7 @@ def run(site, sites, program):
     steps.put_more()
     first = fleet.JavaWorker(site, "java-1", stream=listed, **rows.JAVA)
     steps.work(first)
-    split(sites[0])
+    sites[0].split()
     steps.put_more()
     steps.work(first)
     found = rows.compare_with_table(site, program)
@@ -125,7 +82,7 @@ def run(site, sites, program):
         site, "weir-1", program, lease_duration="1000ms", shard_sync_interval="1s"
     )
     steps.work(weir)
-    split(sites[1])
+    sites[1].split()
     steps.put_more()
     steps.work(weir)
     found += rows.compare_with_table(site, program)
@@ -141,24 +98,5 @@ def run(site, sites, program):
     return found + rows.complaints_of(site, first) + rows.complaints_of(site, second)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--weir", required=True)
-    parser.add_argument("--folder")
-    given = parser.parse_args()
-    fleet.fetch("dynamodb", "kinesis-mock", "java-kcl")
-    with tempfile.TemporaryDirectory() as temporary:
-        kinesis, _ = fleet.start_server("kinesis-mock")
-        dynamodb, _ = fleet.start_server("dynamodb")
-        folder = given.folder or temporary
-        sites = [fleet.Site(folder, kinesis, dynamodb, stream, TABLE) for stream in STREAMS]
-        site = fleet.Site(folder, kinesis, dynamodb, ",".join(STREAMS), TABLE)
-        found = run(site, sites, given.weir)
-    for finding in found:
-        print("VIOLATION:", finding)
-    print("streams:", f"{len(found)} violations" if found else "each side reads the other's rows")
-    return 1 if found else 0
-
-
 if __name__ == "__main__":
-    fleet.run_as_test(main)
+    fleet.run_as_test(lambda: rows.with_servers("streams", STREAMS, TABLE, run))

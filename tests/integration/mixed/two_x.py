@@ -24,11 +24,14 @@ STREAM = "twox"
 SHARDS = 4
 FAILOVER_MS = 4000
 SETTLE_TRIES = 3
-# Two spans of the taker.
-PASS_S = 2 * (FAILOVER_MS + 25) / 1000
+# For so many passes of the taker leases stay.
+PASSES = 3
+# Java's workers look at the row of the rules every 60 to 90 s.
 LIMIT_S = 120
-JAVA_LOOKS_S = 100
 COMPATIBLE = "CLIENT_VERSION_CONFIG_COMPATIBLE_WITH_2X"
+# What each logs, at the level INFO, when it works by other rules.
+JAVA_FOLLOWED = "Successfully transitioned to CLIENT_VERSION_"
+WEIR_ON_3X, WEIR_ON_2X = "rules to those of Java KCL 3.x", "rules to those of Java KCL 2.x"
 RECORDS_PER_S = 12
 RECORDS_MAX = 100000
 # What Java KCL logs when it cannot make sense of a row.
@@ -63,6 +66,7 @@ class Fleet:
                 parent_poll_ms=1000,
                 shard_sync_ms=0,
                 idle_ms=500,
+                level="INFO" if self.given.change else "WARN",
                 **(new if self.given.peer == "java-kcl" else {}),
             )
         self.started.append(worker)
@@ -88,20 +92,12 @@ class Fleet:
     def settle(self, counts):
         """... and then they stay. On a busy machine a worker may lose a lease to the clock, so it
         is tried again; workers that steal from each other in turn never come to rest."""
+        renewals = fleet.renewals_in(PASSES, FAILOVER_MS)
         for _ in range(SETTLE_TRIES):
             self.share(counts)
-            if self.stays():
+            if fleet.leases_stay(self.site.leases, renewals, LIMIT_S):
                 return
         raise AssertionError(f"leases do not come to rest: {self.site.owners()}")
-
-    def stays(self):
-        before = self.site.owners()
-        for _ in range(3):
-            time.sleep(PASS_S)
-            if self.site.owners() != before:
-                print(f"{before} became {self.site.owners()}", flush=True)
-                return False
-        return True
 
     def lost(self):
         wanted = {put.index for put in fleet.read_put(self.site.folder / "put")}
@@ -150,7 +146,7 @@ def rule(site, version):
 
 
 def change(site, given):
-    """Java's workers look at the row every 60 to 90 s; until then each side has its own rules."""
+    """Java's workers look at the row now and then; until then each side has its own rules."""
     us = Fleet(site, given)
     java = us.start("java", "java-1")
     us.share({java: SHARDS})
@@ -158,11 +154,13 @@ def change(site, given):
     us.share({java: SHARDS // 2, weir: SHARDS // 2})
     rule(site, "3X_WITH_ROLLBACK")
     us.wait("a leader", lambda: us.site.leader() in ("java-1", "weir-1"))
-    time.sleep(JAVA_LOOKS_S)
+    us.wait("weir has followed", lambda: weir.has_logged(WEIR_ON_3X))
+    us.wait("Java has followed", lambda: java.has_logged(JAVA_FOLLOWED + "3X_WITH_ROLLBACK"))
     us.wait("all are owned", lambda: us.held(java) + us.held(weir) == SHARDS)
     us.wait("all is processed", lambda: len(us.lost()) < RECORDS_PER_S)
     rule(site, "2X")
-    time.sleep(JAVA_LOOKS_S)
+    us.wait("weir has gone back", lambda: weir.has_logged(WEIR_ON_2X))
+    us.wait("Java has gone back", lambda: java.has_logged(JAVA_FOLLOWED + "2X"))
     us.settle({java: SHARDS // 2, weir: SHARDS // 2})
     us.wait("no row of weir's", lambda: not [k for k in us.others() if k.startswith("weir")])
     assert weir.terminate(), "weir did not leave"
