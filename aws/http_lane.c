@@ -71,6 +71,18 @@ is_streamed(const struct wi_http_lane *lane)
     return exchange->request.stream != NULL && exchange->status / 100 == 2;
 }
 
+/* A body that grows piece by piece is copied each time: a page of Kinesis five or six times. */
+static void
+expect_body(const struct wi_http_lane *lane)
+{
+    curl_off_t length = -1;
+
+    (void)lane->curl->easy_getinfo(lane->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    if (length > 0 && length <= (curl_off_t)WI_HTTP_BODY_MAX) {
+        wi_buffer_reserve(&lane->exchange->body, (size_t)length);
+    }
+}
+
 static size_t
 take_body(char *data, size_t size, size_t count, void *context)
 {
@@ -91,6 +103,9 @@ take_body(char *data, size_t size, size_t count, void *context)
     if (length > WI_HTTP_BODY_MAX - exchange->body.length) {
         lane->refused = WEIR_ELIMIT;
         return 0;
+    }
+    if (exchange->body.length == 0) {
+        expect_body(lane);
     }
     wi_buffer_append(&exchange->body, data, length);
     if (wi_buffer_error(&exchange->body) != WEIR_OK) {

@@ -23,6 +23,8 @@
 #define WALL_MAX_MS INT64_C(253402300799999)
 /* "AWS4" and the secret. */
 #define SECRET_SIZE_MAX 1024
+/* The secret with region and service. */
+#define ORIGIN_SIZE_MAX (SECRET_SIZE_MAX + 512)
 
 void
 wi_sigv4_time(int64_t wall_ms, char ret[WI_SIGV4_TIME_SIZE])
@@ -339,16 +341,22 @@ wi_sigv4_string_to_sign(
     return wi_buffer_error(out);
 }
 
-/* What a key was derived from, so that a kept one is not used for anything else. */
+/* What a key was derived from, so that a kept one is not used for anything else. One hash, since
+ * each request wants it; no region or service has a line break in it. */
 static enum weir_error
 hash_origin(const struct wi_sigv4_scope *scope, unsigned char ret[WI_SIGV4_HASH_BYTES])
 {
-    enum weir_error error =
-        keyed_hash(scope->secret, strlen(scope->secret), wi_str(scope->region), ret);
+    char text[ORIGIN_SIZE_MAX];
+    const int length =
+        snprintf(text, sizeof text, "%s\n%s\n%s", scope->region, scope->service, scope->secret);
+    enum weir_error error = WEIR_OK;
 
-    if (error == WEIR_OK) {
-        error = keyed_hash(ret, WI_SIGV4_HASH_BYTES, wi_str(scope->service), ret);
+    if (length < 0 || (size_t)length >= sizeof text) {
+        error = WEIR_ELIMIT;
+    } else if (EVP_Digest(text, (size_t)length, ret, NULL, EVP_sha256(), NULL) != 1) {
+        error = WEIR_ENOMEM;
     }
+    OPENSSL_cleanse(text, sizeof text);
     return error;
 }
 

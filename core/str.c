@@ -176,21 +176,10 @@ wi_buffer_reset(struct wi_buffer *buffer)
 /* Room for `length` more bytes and the final zero; false, and the failure is noted, if there is
  * none. */
 static bool
-reserve(struct wi_buffer *buffer, size_t length)
+set_capacity(struct wi_buffer *buffer, size_t capacity)
 {
-    if (buffer->failed || length > WI_BUFFER_LENGTH_MAX - buffer->length) {
-        buffer->failed = true;
-        return false;
-    }
-    size_t needed = buffer->length + length + 1;
-    if (needed <= buffer->capacity) {
-        return true;
-    }
-    size_t capacity = buffer->capacity < 64 ? 64 : buffer->capacity;
-    while (capacity < needed) {
-        capacity *= 2; /* ends: needed is at most WI_BUFFER_LENGTH_MAX + 1 */
-    }
     char *data = wi_resize(buffer->env, buffer->data, capacity);
+
     if (data == NULL) {
         buffer->failed = true;
         return false;
@@ -198,6 +187,47 @@ reserve(struct wi_buffer *buffer, size_t length)
     buffer->data = data;
     buffer->capacity = capacity;
     return true;
+}
+
+/* Whether `length` more bytes and a zero may be there, and how much room that is. */
+static bool
+fits(struct wi_buffer *buffer, size_t length, size_t *ret_needed)
+{
+    if (buffer->failed || length > WI_BUFFER_LENGTH_MAX - buffer->length) {
+        buffer->failed = true;
+        return false;
+    }
+    *ret_needed = buffer->length + length + 1;
+    return true;
+}
+
+static bool
+reserve(struct wi_buffer *buffer, size_t length)
+{
+    size_t needed = 0;
+    size_t capacity = buffer->capacity < 64 ? 64 : buffer->capacity;
+
+    if (!fits(buffer, length, &needed)) {
+        return false;
+    }
+    if (needed <= buffer->capacity) {
+        return true;
+    }
+    while (capacity < needed) {
+        capacity *= 2; /* ends: needed is at most WI_BUFFER_LENGTH_MAX + 1 */
+    }
+    return set_capacity(buffer, capacity);
+}
+
+void
+wi_buffer_reserve(struct wi_buffer *buffer, size_t length)
+{
+    size_t needed = 0;
+
+    if (fits(buffer, length, &needed) && needed > buffer->capacity &&
+        set_capacity(buffer, needed)) {
+        buffer->data[buffer->length] = '\0';
+    }
 }
 
 void

@@ -65,6 +65,9 @@ void wi_buffer_free(struct wi_buffer *buffer);
 /* Empty the buffer and forget a failure; the memory is kept for the next use. */
 void wi_buffer_reset(struct wi_buffer *buffer);
 
+/* Room for `length` more bytes at once, where somebody knows how many will come. */
+void wi_buffer_reserve(struct wi_buffer *buffer, size_t length);
+
 void wi_buffer_append(struct wi_buffer *buffer, const void *data, size_t length);
 void wi_buffer_append_z(struct wi_buffer *buffer, const char *text);
 void wi_buffer_append_str(struct wi_buffer *buffer, struct weir_str text);

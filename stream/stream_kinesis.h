@@ -33,9 +33,9 @@
 /* Memory of the pages that all readers of a handle hold: beyond it they ask for fewer records. A
  * goal, not a wall: one page of one reader always comes. */
 #define WI_KINESIS_PAGES_BYTES_MAX ((size_t)64 * 1024 * 1024)
-/* Text that a reader asks for at once. Two megabytes a second in five reads are 400 KiB each: a
- * larger page would be paid for with waiting, and with memory. */
-#define WI_KINESIS_PAGE_TEXT_MAX ((size_t)2 * 1024 * 1024)
+/* Text that a reader asks for at once: some three seconds of what Kinesis gives of a shard. Each
+ * request costs the processor as much as the records of half a megabyte (docs/kinesis.md). */
+#define WI_KINESIS_PAGE_TEXT_MAX ((size_t)8 * 1024 * 1024)
 /* A page's memory that is larger than this is given back when the reader has nothing in it. */
 #define WI_KINESIS_PAGE_KEEP_BYTES ((size_t)256 * 1024)
 /* Ancestors of a shard that are looked at for aggregated records. */

@@ -195,6 +195,34 @@ keeps_all_bytes_of_a_large_buffer(void **state)
 }
 
 static void
+has_room_for_what_is_known_to_come(void **state)
+{
+    struct test_env test;
+    struct wi_buffer buffer;
+    (void)state;
+    test_env_init(&test);
+    wi_buffer_init(&buffer, &test.env);
+    wi_buffer_reserve(&buffer, 1000);
+    assert_string_equal(wi_buffer_text(&buffer), "");
+    assert_int_equal(buffer.capacity, 1001);
+    for (int i = 0; i < 100; i++) {
+        wi_buffer_printf(&buffer, "%010d", i);
+    }
+    wi_buffer_reserve(&buffer, 0);
+    assert_int_equal(test.allocations, 1);
+    assert_int_equal(buffer.length, 1000);
+    assert_string_equal(wi_buffer_text(&buffer) + 990, "0000000099");
+    test.fail_at = 2;
+    wi_buffer_reserve(&buffer, 1);
+    assert_int_equal(wi_buffer_error(&buffer), WEIR_ENOMEM);
+    wi_buffer_reset(&buffer);
+    wi_buffer_reserve(&buffer, WI_BUFFER_LENGTH_MAX + 1);
+    assert_int_equal(wi_buffer_error(&buffer), WEIR_ENOMEM);
+    wi_buffer_free(&buffer);
+    test_env_assert_no_leak(&test);
+}
+
+static void
 remembers_a_failed_allocation_until_it_is_reset(void **state)
 {
     struct test_env test;
@@ -249,6 +277,7 @@ main(void)
         cmocka_unit_test(hashes_equal_views_alike_and_spreads_the_low_bits),
         cmocka_unit_test(grows_a_buffer_by_text_views_and_formats),
         cmocka_unit_test(keeps_all_bytes_of_a_large_buffer),
+        cmocka_unit_test(has_room_for_what_is_known_to_come),
         cmocka_unit_test(remembers_a_failed_allocation_until_it_is_reset),
         cmocka_unit_test(has_a_limit),
     };
