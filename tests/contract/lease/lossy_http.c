@@ -25,9 +25,10 @@ static bool
 is_first(struct lossy *lossy, const struct wi_http_request *request)
 {
     uint64_t hash = wi_str_hash((struct weir_str){request->body.data, request->body.length});
-    bool found = lossy->seen_count == REQUESTS_MAX;
+    bool found;
 
     pthread_mutex_lock(&lossy->mutex);
+    found = lossy->seen_count == REQUESTS_MAX;
     for (unsigned i = 0; i < lossy->seen_count && !found; i++) {
         found = lossy->seen[i] == hash;
     }
