@@ -5,11 +5,12 @@
                [--encoding json,cbor]
 
 Prints a line per figure: {"figure", "weir", "java", "ratio"}; ratio is weir/Java, below 1 is less.
-Figures: cpu (CPU seconds per million records of 100 B and 1 KiB, no-op processor), memory
+Figures: cpu (CPU seconds per million records of 100 B and 1 KiB, no-op processor, from a stream that
+gives whatever is asked for and from one with Kinesis' limits, which weir keeps by itself), memory
 (resident, idle), start (process start to first record), failover (kill -9 to first record
 elsewhere, failover 10 s), cost (requests and capacity units of the lease table per worker-hour and
-shard-hour). --encoding says how cpu asks for records. Servers do not check signatures, but weir and Java sign. Exit status 77: a server
-cannot be had.
+shard-hour). --encoding says how cpu asks for records. Servers do not check signatures, but weir and
+Java sign. Exit status 77: a server cannot be had.
 """
 
 import argparse
@@ -28,6 +29,8 @@ import fleet  # noqa: E402
 
 SHARDS = 4
 STREAM = "compare"
+# Bytes of a record, records.
+CPU_SIZES = ((100, 1000000), (1024, 400000))
 START_LIMIT_S = 300
 FAILOVER_LIMIT_S = 240
 FAILOVER_MS = 10000
@@ -134,15 +137,18 @@ class Bench:
         return fleet.Site(self.folder / name, kinesis, dynamodb or self.dynamodb, STREAM, name)
 
     def cpu(self):
-        for size, records in ((100, 1000000), (1024, 400000)):
+        """As fast as a side asks, and from shards that give 2 MB/s each as those of Kinesis do."""
+        limits = {"no limits of the stream": 0, "limits of Kinesis": 1}
+        for (size, records), words in itertools.product(CPU_SIZES, limits):
             records //= 5 if self.given.quick else 1
-            each = records // SHARDS
-            url, pid = fleet.start_server(
-                "canned", "--shards", SHARDS, "--records", each, "--size", size
-            )
+            stream = {"shards": SHARDS, "records": records // SHARDS, "size": size}
+            stream["limits"] = limits[words]
+            arguments = [text for k, v in stream.items() for text in (f"--{k}", v)]
+            url, pid = fleet.start_server("canned", *arguments)
             for encoding in self.given.encoding.split(","):
                 costs = {k: self.cpu_of(k, url, records, encoding) for k in self.sides.kinds}
-                report(f"CPU seconds per million records of {size} B in {encoding}", costs)
+                name = f"CPU seconds per million records of {size} B in {encoding}, {words}"
+                report(name, costs)
             fleet.stop_server(pid)
 
     def cpu_of(self, kind, url, records, encoding):

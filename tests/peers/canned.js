@@ -3,22 +3,25 @@
  * each encoding that is asked for, so that next to nothing is spent on this side. Who asks in AWS CBOR
  * 1.1 is answered in it. Records cannot be put.
  *
- *   canned.js --port P [--shards 4] [--records 100000] [--size 100] [--aggregate K]
+ *   canned.js --port P [--shards 4] [--records 100000] [--size 100] [--aggregate K] [--limits 1]
  *
  * `records` are user records per shard; --aggregate K packs K of them into one record as KPL does,
  * for which --shards must be 1, since consumers check the hash keys of those. Data begins with
- * "<epoch_ms>:<index>:". At its end (SIGTERM) it prints requests, bytes and its own CPU seconds. */
+ * "<epoch_ms>:<index>:". --limits 1 refuses what Kinesis refuses: more than five reads or 2 MB a second
+ * of a shard. At its end (SIGTERM) it prints requests, bytes and its own CPU seconds. */
 const http = require('http');
 const cbor = require('./cbor.js');
 const { aggregate, options, payload } = require('./records.js');
 
-const option = options({ port: 0, shards: 4, records: 100000, size: 100, aggregate: 0 });
+const option = options({ port: 0, shards: 4, records: 100000, size: 100, aggregate: 0, limits: 0 });
 const perRecord = option.aggregate || 1;
 const count = Math.ceil(option.records / perRecord);
 const firstSequence = 49600000000000000000000000000000000000000000000000000000n;
 const sequenceStep = 16n;
 const answerBytesMax = 10 * 1024 * 1024; /* of data; what Kinesis gives at most */
 const limitMax = 10000;
+const readsPerSecond = 5;
+const bytesPerMs = 2 * 1024 * 1024 / 1000;
 const shardCount = BigInt(option.shards);
 const hashKeys = 1n << 128n;
 
@@ -112,7 +115,7 @@ function rendered(encoding) {
 }
 
 const perAnswerMax = Math.max(1, Math.floor(answerBytesMax / (option.size * perRecord)));
-const used = { requests: 0, get_records: 0, bytes: 0 };
+const used = { requests: 0, get_records: 0, throttled: 0, bytes: 0 };
 
 function shards() {
     return Array.from({ length: option.shards }, (_, i) => ({
@@ -162,10 +165,31 @@ function nameOf(input) {
     return input.StreamName || input.StreamARN.split('/')[1];
 }
 
+/* By shard: when the next read may come, and when the last ones came. */
+const paces = new Map();
+
+function throttle(shard, bytes) {
+    const now = performance.now();
+    const pace = paces.get(shard) || { free: 0, reads: [] };
+    paces.set(shard, pace);
+    pace.reads = pace.reads.filter((at) => now - at < 1000);
+    if (now < pace.free || pace.reads.length === readsPerSecond) {
+        used.throttled++;
+        const error = new Error(`Rate exceeded for shard ${shard}`);
+        error.type = 'ProvisionedThroughputExceededException';
+        throw error;
+    }
+    pace.reads.push(now);
+    pace.free = now + bytes / bytesPerMs;
+}
+
 function getRecords(input, encoding, response) {
     const [shard, text] = input.ShardIterator.split('|');
     const from = Math.min(count, Number(text));
     const to = Math.min(count, from + Math.min(input.Limit || limitMax, limitMax, perAnswerMax));
+    if (option.limits) {
+        throttle(shard, (to - from) * option.size * perRecord);
+    }
     const head = encoding.begin(shard + '|' + to, to < count ? 60000 : 0, to - from);
     const body = encoding.records(rendered(encoding), from, to);
     used.get_records++;
@@ -193,8 +217,8 @@ function answer(request, response, bytes) {
         }
     } catch (error) {
         response.statusCode = 400;
-        const { message } = error;
-        response.end(encoding.encode({ __type: 'InvalidArgumentException', message }));
+        const { message, type } = error;
+        response.end(encoding.encode({ __type: type || 'InvalidArgumentException', message }));
     }
 }
 
