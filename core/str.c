@@ -173,8 +173,7 @@ wi_buffer_reset(struct wi_buffer *buffer)
     }
 }
 
-/* Room for `length` more bytes and the final zero; false, and the failure is noted, if there is
- * none. */
+/* False, and the failure is noted, if there is no memory. */
 static bool
 set_capacity(struct wi_buffer *buffer, size_t capacity)
 {
@@ -201,6 +200,8 @@ fits(struct wi_buffer *buffer, size_t length, size_t *ret_needed)
     return true;
 }
 
+/* Room for `length` more bytes and the final zero; false, and the failure is noted, if there is
+ * none. */
 static bool
 reserve(struct wi_buffer *buffer, size_t length)
 {
