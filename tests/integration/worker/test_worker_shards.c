@@ -150,7 +150,7 @@ sees_everything_since_its_start_at_latest_though_the_first_owner_was_killed(void
     pid = crew_spawn(crew, 0, latest);
     crew_wait(crew, has_an_owner, NULL);
     crew_put(crew, 0, 100, RECORDS);
-    crew_wait_count(crew, CREW_BATCH, 0, 0, 1);
+    crew_wait_count(crew, CREW_RECORD, 0, 0, 1);
     crew_kill(crew, pid);
     crew_put(crew, 0, 200, RECORDS);
     pid = crew_spawn(crew, 1, next);
