@@ -73,8 +73,7 @@ class Sides:
     def count(self, kind, site, name, stop_after=0, encoding="json", **java):
         if kind == "weir":
             return CountWorker(site, name, str(self.count_program()), stop_after, encoding)
-        options = {"idle_ms": 200, "failover_ms": FAILOVER_MS, **java}
-        os.environ["JAVA_KCL_CBOR"] = "true" if encoding == "cbor" else "false"
+        options = {"idle_ms": 200, "failover_ms": FAILOVER_MS, "encoding": encoding, **java}
         return fleet.JavaWorker(site, name, ledger=False, stop_after=stop_after, **options)
 
     def count_program(self):

@@ -293,8 +293,11 @@ class Worker:
 class JavaWorker(Worker):
     kind = "java"
 
-    def __init__(self, site, name, ledger=True, version="java-kcl", level="WARN", **options):
+    def __init__(
+        self, site, name, ledger=True, version="java-kcl", level="WARN", encoding="json", **options
+    ):
         super().__init__(site, name)
+        settings = {"level": level, "JAVA_KCL_CBOR": "true" if encoding == "cbor" else "false"}
         options = {
             "stream": site.stream,
             "table": site.table,
@@ -311,7 +314,7 @@ class JavaWorker(Worker):
                 [*BOUND, PEERS, "exec", version, *words],
                 stdout=out,
                 stderr=log,
-                env={**os.environ, "level": level},
+                env={**os.environ, **settings},
             )
 
 
