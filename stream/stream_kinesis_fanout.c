@@ -29,8 +29,8 @@
 #include "core/mono.h"
 #include "core/str.h"
 #include "stream/stream_kinesis.h"
+#include "stream/stream_kinesis_url.h"
 
-#define ARN_PREFIX "arn:"
 /* How soon a consumer that is being created is looked at again. */
 #define CONSUMER_POLL_MS 500
 /* Another subscriber that stays is told of once in so many failures, and not while a lease moves,
@@ -48,7 +48,7 @@ describe_or_register(
     enum weir_error error =
         wi_kinesis_describe_consumer(&stream->api, stream->arn, consumer, ret, detail);
 
-    if (error != WEIR_ENOTFOUND || wi_str_starts_with(wi_str(consumer), WI_STR(ARN_PREFIX))) {
+    if (error != WEIR_ENOTFOUND || wi_kinesis_is_arn(wi_str(consumer))) {
         return error;
     }
     error = wi_kinesis_register_consumer(&stream->api, stream->arn, consumer, ret, detail);

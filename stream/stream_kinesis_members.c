@@ -341,15 +341,40 @@ open_former(
     return error;
 }
 
-/* The member's place, whether it has a stream or not; NULL: there is no room. Under the lock. */
+/* Of the former streams that could not be opened the one that failed first, once it may be asked
+ * again: leases of streams that are gone do not keep out those of streams that are there. Under
+ * both locks. */
 static struct wi_kinesis_member *
-place_locked(struct wi_kinesis_set *set, struct weir_str id)
+find_failed_locked(struct wi_kinesis_set *set, struct weir_mono now)
+{
+    struct wi_kinesis_member *first = NULL;
+
+    for (size_t i = set->listed; i < set->count; i++) {
+        struct wi_kinesis_member *member = &set->members[i];
+
+        if (member->stream == NULL && !wi_mono_before(now, member->retry_at) &&
+            (first == NULL || wi_mono_before(member->retry_at, first->retry_at))) {
+            first = member;
+        }
+    }
+    return first;
+}
+
+/* The member's place, whether it has a stream or not; NULL: there is no room. Under both locks. */
+static struct wi_kinesis_member *
+place_locked(struct wi_kinesis_set *set, struct weir_str id, struct weir_mono now)
 {
     struct wi_kinesis_member *member = find_locked(set, id);
+    const bool has_room = set->count < WI_KINESIS_MEMBERS_MAX;
 
-    if (member == NULL && set->count < WI_KINESIS_MEMBERS_MAX &&
-        wi_str_copy(set->members[set->count].id, sizeof set->members[set->count].id, id)) {
-        member = &set->members[set->count++];
+    if (member != NULL || id.length >= sizeof member->id) {
+        return member;
+    }
+    member = has_room ? &set->members[set->count] : find_failed_locked(set, now);
+    if (member != NULL) {
+        (void)wi_str_copy(member->id, sizeof member->id, id);
+        member->error = WEIR_OK;
+        set->count += has_room;
     }
     return member;
 }
@@ -369,7 +394,7 @@ try_former(
     enum weir_error error;
 
     pthread_mutex_lock(&set->lock);
-    member = place_locked(set, id);
+    member = place_locked(set, id, now);
     stream = member == NULL ? NULL : member->stream;
     pthread_mutex_unlock(&set->lock);
     if (member == NULL) {

@@ -19,6 +19,7 @@
 #include "core/memory.h"
 #include "core/shard_key.h"
 #include "core/str.h"
+#include "core/stream_names.h"
 #include "stream/batch.h"
 #include "stream/stream_kinesis.h"
 #include "stream/stream_kinesis_members.h"
@@ -428,30 +429,20 @@ open_members(
     return error;
 }
 
-/* Names as far as there is room. What an application remembers leaves them out: the list may
- * change. */
+/* What an application remembers leaves the names out: the list may change. */
 static void
 name_set(const struct wi_kinesis_set *set, struct weir_stream *ret)
 {
-    size_t length = 0;
+    struct wi_stream_names names;
 
-    ret->name[0] = '\0';
+    wi_stream_names_init(&names);
     for (size_t i = 0; i < set->listed; i++) {
-        const char *name = set->members[i].stream->url.stream_name;
-
-        if (length + 1 + strlen(name) >= sizeof ret->name) {
-            (void)snprintf(ret->name, sizeof ret->name, "%zu streams", set->listed);
-            break;
-        }
-        if (i > 0) {
-            ret->name[length++] = ',';
-        }
-        (void)wi_str_copy(ret->name + length, sizeof ret->name - length, wi_str(name));
-        length += strlen(name);
+        wi_stream_names_add(&names, wi_str(set->members[i].stream->url.stream_name));
     }
-    if (set->listed == 0) {
-        (void)snprintf(ret->name, sizeof ret->name, WI_KINESIS_ANY_STREAM);
-    }
+    (void)wi_str_copy(
+        ret->name,
+        sizeof ret->name,
+        set->listed == 0 ? WI_STR(WI_KINESIS_ANY_STREAM) : wi_str(names.text));
     (void)snprintf(
         ret->url,
         sizeof ret->url,

@@ -2,7 +2,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <weir/app.h>
@@ -16,6 +15,7 @@
 #include "core/memory.h"
 #include "core/shard_key.h"
 #include "core/str.h"
+#include "core/stream_names.h"
 #include "lease/lease.h"
 #include "lease/lease_store.h"
 #include "lease/session_rules.h"
@@ -200,38 +200,23 @@ describe_worker(
     }
 }
 
-/* Of an application of several streams the names of those that have leases, as far as there is
- * room. */
+/* Of an application of several streams those that have leases, which are sorted by stream. */
 static void
 name_streams(const struct wi_lease_table *table, char ret[WEIR_NAME_SIZE])
 {
+    struct wi_stream_names names;
     struct weir_str last = {"", 0};
-    size_t length = 0;
-    size_t count = 0;
-    bool is_full = false;
 
-    ret[0] = '\0';
+    wi_stream_names_init(&names);
     for (size_t i = 0; i < table->lease_count; i++) {
         const struct weir_str key = wi_str(table->leases[i].lease_key);
-        const struct weir_str name = wi_shard_key_stream_name(key);
 
-        if (wi_str_equal(wi_shard_key_stream(key), last)) {
-            continue;
-        }
-        last = wi_shard_key_stream(key);
-        count++;
-        is_full = is_full || length + 1 + name.length >= WEIR_NAME_SIZE;
-        if (!is_full && length > 0) {
-            ret[length++] = ',';
-        }
-        if (!is_full) {
-            (void)wi_str_copy(ret + length, WEIR_NAME_SIZE - length, name);
-            length += name.length;
+        if (!wi_str_equal(wi_shard_key_stream(key), last)) {
+            wi_stream_names_add(&names, wi_shard_key_stream_name(key));
+            last = wi_shard_key_stream(key);
         }
     }
-    if (is_full || count == 0) {
-        (void)snprintf(ret, WEIR_NAME_SIZE, "%zu streams", count);
-    }
+    memcpy(ret, names.text, sizeof names.text);
 }
 
 /* A hang right after a taker's pass: the next one sees the last renewal, the one after takes. */

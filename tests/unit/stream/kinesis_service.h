@@ -10,7 +10,6 @@
 #include "stream/stream_source.h"
 #include "tests/support/test_env.h"
 
-#define SERVICE_STEPS_MAX 32
 #define SERVICE_TEXT_SIZE 4096
 
 /* One request: which operation, what its body must contain, and the answer. It must be in JSON,

@@ -1,4 +1,5 @@
 /* Several Kinesis streams as one, against a service with a script: names, shards, former ones. */
+#include <stdio.h>
 #include <string.h>
 
 #include <weir/error.h>
@@ -7,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/str.h"
+#include "stream/stream_kinesis_members.h"
 #include "stream/stream_kinesis_set.h"
 #include "stream/stream_source.h"
 #include "tests/support/test_env.h"
@@ -385,6 +387,53 @@ reads_shards_of_any_stream(void **state)
     end_service(&service);
 }
 
+static enum weir_error
+get_at_once(struct kinesis_service *service, const char *shard_id)
+{
+    return weir_stream_get(
+        &service->stream,
+        &(struct weir_get_request){.shard_id = wi_str(shard_id),
+                                   .from = horizon(),
+                                   .records_max = 1,
+                                   .bytes_max = 1000000},
+        service->batch,
+        &service->result);
+}
+
+/* Leases of streams that are gone fill every place; one of a stream that is there comes last. */
+static void
+streams_that_are_gone_do_not_keep_out_one_that_is_there(void **state)
+{
+    static const struct service_step gone = {
+        "DescribeStreamSummary", "\"gone\"", 400, FAILURE("AccessDeniedException")};
+    static const struct service_step there[] = {
+        {"DescribeStreamSummary", "\"orders\"", 200, STREAM("111122223333", "orders", "17E8")},
+        {"GetShardIterator", NULL, 200, ITERATOR("i1")},
+        {"GetRecords", "i1", 200, PAGE("i2", "0", RECORD("10", "QQ=="))},
+        {"DescribeStreamSummary", "\"gone\"", 400, FAILURE("AccessDeniedException")},
+    };
+    struct service_step steps[WI_KINESIS_MEMBERS_MAX + WI_ARRAY_LENGTH(there)];
+    struct kinesis_service service;
+    char id[WEIR_NAME_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < WI_KINESIS_MEMBERS_MAX; i++) {
+        steps[i] = gone;
+    }
+    memcpy(steps + WI_KINESIS_MEMBERS_MAX, there, sizeof there);
+    assert_int_equal(given_streams(&service, "kinesis:*" OPTIONS, STEPS(steps), NULL), WEIR_OK);
+    for (size_t i = 0; i < WI_KINESIS_MEMBERS_MAX; i++) {
+        (void)snprintf(id, sizeof id, "111122223333:gone:%zu:" SHARD, i + 1);
+        assert_int_equal(get_at_once(&service, id), WEIR_EACCESS);
+    }
+    assert_int_equal(get_at_once(&service, ORDERS ":" SHARD), WEIR_ELIMIT);
+    assert_int_equal(get_of(&service, ORDERS ":" SHARD), WEIR_OK);
+    assert_int_equal(weir_batch_count(service.batch), 1);
+    /* The one whose place it took is asked for again, in the place of another. */
+    assert_int_equal(get_at_once(&service, "111122223333:gone:1:" SHARD), WEIR_EACCESS);
+    end_service(&service);
+}
+
 int
 main(void)
 {
@@ -403,6 +452,7 @@ main(void)
         cmocka_unit_test(refuses_an_arn_of_another_region),
         cmocka_unit_test(does_to_one_stream_what_is_done_to_one),
         cmocka_unit_test(reads_shards_of_any_stream),
+        cmocka_unit_test(streams_that_are_gone_do_not_keep_out_one_that_is_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
