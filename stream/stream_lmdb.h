@@ -58,6 +58,7 @@ struct stream_lmdb {
     struct wi_shard_map *map; /* newest one known, or NULL */
     struct wi_put_context *idle[WI_PUT_CONTEXTS_IDLE];
     size_t idle_count;
+    _Atomic int64_t next_room_ms; /* monotonic: puts do not try to make room before this */
 };
 
 /* Largest jump of the sequence counter: what a boot adds. */
@@ -137,13 +138,17 @@ enum weir_error wi_embedded_scale(void *source, uint32_t shards, struct weir_det
 
 /* --- stream_lmdb_trim.c --- */
 
-/* Trim inside a put's transaction if a second has passed since the last one. Changes *meta, which
- * the caller writes. */
+/* Trim inside a put's transaction: a bounded part of what there is, and a second after nothing was
+ * left. Changes *meta, which the caller writes. */
 enum weir_error wi_trim_a_little(
     MDB_txn *txn,
     const struct wi_stream_tables *tables,
     struct wi_stream_meta *meta,
+    size_t blocks_written,
     int64_t now_ms);
+/* For a put that was refused because the map is full: whether something was deleted, so that it is
+ * worth another try. Looks once a second when there is nothing. */
+bool wi_trim_to_make_room(struct stream_lmdb *stream);
 enum weir_error wi_embedded_trim(void *source, uint64_t *ret_deleted, struct weir_detail *detail);
 
 /* --- stream_limits.c --- */

@@ -447,7 +447,7 @@ write_put(MDB_txn *txn, void *context)
         error = write_block(txn, call, &call->context->blocks[i], &meta);
     }
     if (error == WEIR_OK) {
-        error = wi_trim_a_little(txn, &stream->tables, &meta, now_ms);
+        error = wi_trim_a_little(txn, &stream->tables, &meta, call->context->block_count, now_ms);
     }
     return error == WEIR_OK ? wi_meta_write(txn, &stream->tables, &meta) : error;
 }
@@ -466,6 +466,21 @@ refuse_throttled(struct put_call *call)
     }
 }
 
+/* A map that is full of expired records makes room by itself. */
+static enum weir_error
+write_blocks(struct put_call *call, struct weir_detail *detail)
+{
+    struct stream_lmdb *stream = call->stream;
+    struct weir_detail refusal = {""};
+    enum weir_error error =
+        wi_storage_write(stream->storage, WI_WRITE_DEFAULT, write_put, call, &refusal);
+
+    if (error == WEIR_EFULL && wi_trim_to_make_room(stream)) {
+        return wi_storage_write(stream->storage, WI_WRITE_DEFAULT, write_put, call, detail);
+    }
+    return refusal.text[0] == '\0' ? error : wi_detail(detail, error, "%s", refusal.text);
+}
+
 /* Route, build and write until neither shards nor tokens change in between. */
 static enum weir_error
 write_until_settled(struct put_call *call, struct weir_detail *detail)
@@ -480,7 +495,7 @@ write_until_settled(struct put_call *call, struct weir_detail *detail)
         }
         error = build_blocks(call);
         if (error == WEIR_OK) {
-            error = wi_storage_write(stream->storage, WI_WRITE_DEFAULT, write_put, call, detail);
+            error = write_blocks(call, detail);
         }
         if (error == WEIR_ECONFLICT && call->map_is_stale) {
             wi_shard_map_release(stream, call->map);

@@ -1,5 +1,8 @@
 /* Retention: expired blocks go, then closed shards that nobody can need any more. */
 #include <lmdb.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -11,10 +14,13 @@
 #include "stream/stream_format.h"
 #include "stream/stream_lmdb.h"
 
-/* What one put may do, and how often; what one transaction of weir_stream_trim() may do. */
-#define PUT_TRIM_STEPS    64U
+/* What one put may do: more than it writes, so that deleting keeps up with writing. */
+#define PUT_TRIM_STEPS       64U
+#define PUT_TRIM_STEPS_BLOCK 2U
+/* How soon puts look again once there is nothing to delete. */
 #define PUT_TRIM_EVERY_MS 1000
-#define CALL_TRIM_STEPS   1024U
+/* What one transaction of weir_stream_trim() may do, and one that makes room. */
+#define CALL_TRIM_STEPS 1024U
 
 struct trim {
     MDB_txn *txn;
@@ -23,6 +29,7 @@ struct trim {
     int64_t expired_ms; /* what arrived before this is expired */
     unsigned steps_left;
     uint64_t records_deleted;
+    bool has_deleted; /* a block, or a shard */
     bool is_finished; /* every shard from the first one visited on has been seen */
 };
 
@@ -110,6 +117,7 @@ trim_blocks(struct trim *trim, MDB_cursor *cursor, uint32_t number, struct wi_sh
         if (error == WEIR_OK) {
             row->trimmed_through = through;
             trim->records_deleted += block.count;
+            trim->has_deleted = true;
             trim->steps_left--;
         }
     }
@@ -136,12 +144,14 @@ trim_shard_row(
         error = look(cursor, number, MDB_SET_RANGE, &block);
         if (error == WEIR_OK) {
             error = wi_error_from_lmdb(mdb_cursor_del(cursor, 0));
+            trim->has_deleted = true;
             trim->steps_left--;
         }
     }
     if (error != WEIR_ENOTFOUND) {
         return error; /* WEIR_OK: the rest next time */
     }
+    trim->has_deleted = true;
     trim->meta->shard_rows--;
     return wi_shard_delete(trim->txn, trim->tables, number);
 }
@@ -229,6 +239,7 @@ wi_trim_a_little(
     MDB_txn *txn,
     const struct wi_stream_tables *tables,
     struct wi_stream_meta *meta,
+    size_t blocks_written,
     int64_t now_ms)
 {
     struct trim trim = {
@@ -236,14 +247,63 @@ wi_trim_a_little(
         .tables = tables,
         .meta = meta,
         .expired_ms = now_ms - meta->retention_ms,
-        .steps_left = PUT_TRIM_STEPS,
+        .steps_left = PUT_TRIM_STEPS + PUT_TRIM_STEPS_BLOCK * (unsigned)blocks_written,
     };
+    enum weir_error error;
 
     if (now_ms < meta->next_trim_ms && meta->next_trim_ms - now_ms <= PUT_TRIM_EVERY_MS) {
         return WEIR_OK;
     }
-    meta->next_trim_ms = now_ms + PUT_TRIM_EVERY_MS;
-    return trim_in(&trim);
+    error = trim_in(&trim);
+    /* What is left over is for the next put, not for the next second. */
+    meta->next_trim_ms =
+        trim.has_deleted && !trim.is_finished ? now_ms : now_ms + PUT_TRIM_EVERY_MS;
+    return error;
+}
+
+struct room_call {
+    const struct stream_lmdb *stream;
+    bool has_deleted;
+};
+
+static enum weir_error
+trim_for_room(MDB_txn *txn, void *context)
+{
+    struct room_call *call = context;
+    struct wi_stream_meta meta;
+    enum weir_error error = wi_meta_read(txn, &call->stream->tables, &meta);
+    struct trim trim = {
+        .txn = txn,
+        .tables = &call->stream->tables,
+        .meta = &meta,
+        .steps_left = CALL_TRIM_STEPS,
+    };
+
+    if (error != WEIR_OK) {
+        return error;
+    }
+    trim.expired_ms = wi_wall_now(call->stream->env).ms - meta.retention_ms;
+    error = trim_in(&trim);
+    call->has_deleted = trim.has_deleted;
+    return error == WEIR_OK ? wi_meta_write(txn, &call->stream->tables, &meta) : error;
+}
+
+bool
+wi_trim_to_make_room(struct stream_lmdb *stream)
+{
+    struct room_call call = {.stream = stream};
+    const int64_t now_ms = wi_mono_ms(stream->env);
+
+    if (now_ms < atomic_load(&stream->next_room_ms)) {
+        return false;
+    }
+    if (wi_storage_write(stream->storage, WI_WRITE_RESERVE, trim_for_room, &call, NULL) ==
+            WEIR_OK &&
+        call.has_deleted) {
+        return true;
+    }
+    atomic_store(&stream->next_room_ms, now_ms + PUT_TRIM_EVERY_MS);
+    return false;
 }
 
 struct trim_call {

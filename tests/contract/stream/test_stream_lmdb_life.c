@@ -21,6 +21,15 @@ given_retention(struct stream_fixture *f, int64_t retention_ms)
     fixture_start(f);
 }
 
+static enum weir_error
+put_one(struct stream_fixture *f, const char *data)
+{
+    const struct weir_put_entry entry = {.partition_key = {"k", 1}, .data = {data, strlen(data)}};
+    struct weir_put_result result;
+
+    return weir_stream_put(f->stream, &entry, 1, &result, NULL);
+}
+
 static void
 urls_name_streams(void **state)
 {
@@ -114,7 +123,8 @@ trims_what_is_older_than_the_retention(void **state)
     assert_int_equal(get(f, shard_id(0), after_number(low_number(kept - 1)), 100), WEIR_OK);
 }
 
-/* Without anybody calling trim, puts do it, a bounded number of blocks at a time. */
+/* Without anybody calling trim, puts do it, a bounded number of blocks at a time, until nothing is
+ * left. */
 static void
 puts_trim_a_little(void **state)
 {
@@ -127,12 +137,57 @@ puts_trim_a_little(void **state)
     put_text(f, "k", "new");
     assert_int_equal(get(f, shard_id(0), at_horizon(), 200), WEIR_OK);
     assert_in_range(weir_batch_count(f->batch), 30, 50);
-    for (int i = 0; i < 3; i++) {
-        test_env_advance_ms(&f->test, 1000);
-        put_text(f, "k", "new");
-    }
+    put_text(f, "k", "new");
     assert_int_equal(get(f, shard_id(0), at_horizon(), 200), WEIR_OK);
-    assert_int_equal(weir_batch_count(f->batch), 4);
+    assert_int_equal(weir_batch_count(f->batch), 2);
+}
+
+/* Many small puts a second, for long: what is kept is what the retention asks for. */
+static void
+puts_trim_as_fast_as_they_write(void **state)
+{
+    struct stream_fixture *f = *state;
+    given_retention(f, 2000);
+    for (int second = 0; second < 10; second++) {
+        for (int i = 0; i < 200; i++) {
+            put_text(f, "k", "x");
+        }
+        test_env_advance_ms(&f->test, 1000);
+    }
+    assert_int_equal(get(f, shard_id(0), at_horizon(), 2000), WEIR_OK);
+    assert_in_range(weir_batch_count(f->batch), 2 * 200, 3 * 200);
+}
+
+/* Nobody calls trim: the next put does what is needed, and those after it keep up. */
+static void
+a_full_map_takes_puts_again_once_its_records_are_expired(void **state)
+{
+    enum {
+        DATA_SIZE = 1000,
+        PUTS_MAX = 10000
+    };
+    static char data[DATA_SIZE + 1];
+    struct weir_stream_options options = WEIR_STREAM_OPTIONS_INIT;
+    struct stream_fixture *f = *state;
+    int count = 0;
+
+    memset(data, 'x', DATA_SIZE);
+    given_retention(f, 10000);
+    weir_stream_close(f->stream);
+    options.map_bytes_max = (uint64_t)2 * 1024 * 1024;
+    options.durability = WEIR_DURABILITY_NONE;
+    assert_int_equal(
+        weir_stream_open(&f->test.env, f->dir.path, f->url, &options, &f->stream, &f->detail),
+        WEIR_OK);
+    while (count < PUTS_MAX && put_one(f, data) == WEIR_OK) {
+        count++;
+    }
+    assert_in_range(count, 500, PUTS_MAX - 1);
+    assert_int_equal(put_one(f, "still full"), WEIR_EFULL);
+    test_env_advance_ms(&f->test, 20000);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(put_one(f, data), WEIR_OK);
+    }
 }
 
 static void
@@ -184,6 +239,8 @@ main(void)
         STREAM_LMDB_TEST(a_deleted_stream_is_listed_no_more_and_wakes_who_waits),
         STREAM_LMDB_TEST(trims_what_is_older_than_the_retention),
         STREAM_LMDB_TEST(puts_trim_a_little),
+        STREAM_LMDB_TEST(puts_trim_as_fast_as_they_write),
+        STREAM_LMDB_TEST(a_full_map_takes_puts_again_once_its_records_are_expired),
         STREAM_LMDB_TEST(closed_shards_go_when_their_records_are_out_of_retention),
         STREAM_LMDB_TEST(trims_more_than_one_transaction_holds),
     };

@@ -279,21 +279,29 @@ put_until_it_fails(enum weir_error *ret)
     return count - 1;
 }
 
-static void
-a_full_map_refuses_puts_and_loses_nothing(void **state)
+/* How many records fill it. */
+static unsigned
+given_a_full_map(void)
 {
     struct weir_stream_options options = WEIR_STREAM_OPTIONS_INIT;
     enum weir_error error = WEIR_OK;
-    (void)state;
+
     given_stream(1);
     weir_stream_close(stream);
     options.map_bytes_max = (uint64_t)2 * 1024 * 1024;
     options.durability = WEIR_DURABILITY_NONE;
     open_stream(&options);
-
     const unsigned count = put_until_it_fails(&error);
-    assert_int_equal(error, WEIR_EFULL);
-    assert_true(count > 500);
+    assert_true(error == WEIR_EFULL && count > 500);
+    return count;
+}
+
+static void
+a_full_map_refuses_puts_and_loses_nothing(void **state)
+{
+    struct weir_stream_options options = WEIR_STREAM_OPTIONS_INIT;
+    (void)state;
+    const unsigned count = given_a_full_map();
     assert_int_equal(put("x", 1, 0), WEIR_EFULL);
     assert_int_equal(get(FIRST_SHARD, horizon), WEIR_OK);
     assert_int_equal(weir_batch_count(batch), count);
@@ -310,18 +318,10 @@ a_full_map_refuses_puts_and_loses_nothing(void **state)
 static void
 a_full_map_can_be_trimmed(void **state)
 {
-    struct weir_stream_options options = WEIR_STREAM_OPTIONS_INIT;
-    enum weir_error error = WEIR_OK;
+    const unsigned count = given_a_full_map();
     uint64_t deleted = 0;
     (void)state;
-    given_stream(1);
-    weir_stream_close(stream);
-    options.map_bytes_max = (uint64_t)2 * 1024 * 1024;
-    options.durability = WEIR_DURABILITY_NONE;
-    open_stream(&options);
-    const unsigned count = put_until_it_fails(&error);
     test_env_advance_ms(&test, (int64_t)2 * 86400000);
-
     assert_int_equal(weir_stream_trim(stream, &deleted, &detail), WEIR_OK);
     assert_int_equal(deleted, count);
     assert_int_equal(put(bytes, DATA_SIZE, 0), WEIR_OK);
