@@ -102,66 +102,7 @@ settle(
     }
 }
 
-/* Wait for work; false if this thread is to end. */
-static bool
-wait_for_work(struct wi_processor_pool *pool)
-{
-    struct timespec until = {0};
-    bool timed_out = false;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += IDLE_SECONDS;
-    pool->idle++;
-    while (pool->first_ready == NULL && !pool->stopping && !timed_out) {
-        timed_out = pthread_cond_timedwait(&pool->work, &pool->lock, &until) != 0;
-    }
-    pool->idle--;
-    if (pool->first_ready != NULL) {
-        return true;
-    }
-    return !pool->stopping && pool->threads <= THREADS_AT_ONCE;
-}
-
-static void
-run_one(struct wi_processor_pool *pool, struct weir_batch *batch)
-{
-    struct wi_runnable *runnable = pop_ready(pool);
-    struct weir_mono wake_at = WI_MONO_NEVER;
-    enum wi_run_result result = WI_RUN_PARK;
-
-    if (runnable == NULL) {
-        return;
-    }
-    runnable->state = WI_RUN_RUNNING;
-    runnable->again = false;
-    pthread_mutex_unlock(&pool->lock);
-    result = pool->settings.run(runnable, batch, &wake_at);
-    pthread_mutex_lock(&pool->lock);
-    settle(pool, runnable, result, wake_at);
-}
-
-static void *
-thread_main(void *argument)
-{
-    struct wi_processor_pool *pool = argument;
-    struct weir_batch *batch = NULL;
-    bool usable = weir_batch_new(pool->env, &batch) == WEIR_OK;
-
-    pthread_mutex_lock(&pool->lock);
-    while (usable && !pool->stopping && wait_for_work(pool)) {
-        run_one(pool, batch);
-    }
-    pthread_mutex_unlock(&pool->lock);
-    weir_batch_free(batch);
-    pthread_mutex_lock(&pool->lock);
-    if (usable && pool->first_ready != NULL) {
-        pool->settings.notify(pool->settings.context); /* came while this thread was leaving */
-    }
-    pool->threads--; /* from here on the pool may be freed as soon as the lock is free */
-    pthread_cond_signal(&pool->thread_ended);
-    pthread_mutex_unlock(&pool->lock);
-    return NULL;
-}
+static void *thread_main(void *argument);
 
 static void
 start_thread(struct wi_processor_pool *pool)
@@ -193,6 +134,74 @@ offer_work(struct wi_processor_pool *pool)
         return;
     }
     pool->settings.notify(pool->settings.context); /* the loop ticks, and may start a thread */
+}
+
+/* Wait for work; false if this thread is to end. */
+static bool
+wait_for_work(struct wi_processor_pool *pool, bool is_new)
+{
+    const bool was_called = is_new || pool->first_ready == NULL;
+    struct timespec until = {0};
+    bool timed_out = false;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += IDLE_SECONDS;
+    pool->idle++;
+    while (pool->first_ready == NULL && !pool->stopping && !timed_out) {
+        timed_out = pthread_cond_timedwait(&pool->work, &pool->lock, &until) != 0;
+    }
+    pool->idle--;
+    if (pool->first_ready != NULL) {
+        /* More may have come while it was on its way, and have been left to it. */
+        if (was_called && pool->first_ready->next_ready != NULL) {
+            offer_work(pool);
+        }
+        return true;
+    }
+    return !pool->stopping && pool->threads <= THREADS_AT_ONCE;
+}
+
+static void
+run_one(struct wi_processor_pool *pool, struct weir_batch *batch)
+{
+    struct wi_runnable *runnable = pop_ready(pool);
+    struct weir_mono wake_at = WI_MONO_NEVER;
+    enum wi_run_result result = WI_RUN_PARK;
+
+    if (runnable == NULL) {
+        return;
+    }
+    runnable->state = WI_RUN_RUNNING;
+    runnable->again = false;
+    pthread_mutex_unlock(&pool->lock);
+    result = pool->settings.run(runnable, batch, &wake_at);
+    pthread_mutex_lock(&pool->lock);
+    settle(pool, runnable, result, wake_at);
+}
+
+static void *
+thread_main(void *argument)
+{
+    struct wi_processor_pool *pool = argument;
+    struct weir_batch *batch = NULL;
+    bool usable = weir_batch_new(pool->env, &batch) == WEIR_OK;
+    bool is_new = true;
+
+    pthread_mutex_lock(&pool->lock);
+    while (usable && !pool->stopping && wait_for_work(pool, is_new)) {
+        is_new = false;
+        run_one(pool, batch);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    weir_batch_free(batch);
+    pthread_mutex_lock(&pool->lock);
+    if (usable && pool->first_ready != NULL) {
+        pool->settings.notify(pool->settings.context); /* came while this thread was leaving */
+    }
+    pool->threads--; /* from here on the pool may be freed as soon as the lock is free */
+    pthread_cond_signal(&pool->thread_ended);
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
 }
 
 enum weir_error
@@ -378,6 +387,17 @@ wi_processor_pool_is_crowded(struct wi_processor_pool *pool)
     crowded = pool->first_ready != NULL && pool->idle == 0;
     pthread_mutex_unlock(&pool->lock);
     return crowded;
+}
+
+bool
+wi_processor_pool_is_stopping(struct wi_processor_pool *pool)
+{
+    bool is_stopping = false;
+
+    pthread_mutex_lock(&pool->lock);
+    is_stopping = pool->stopping;
+    pthread_mutex_unlock(&pool->lock);
+    return is_stopping;
 }
 
 void

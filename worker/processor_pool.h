@@ -85,6 +85,8 @@ struct weir_mono wi_processor_pool_tick(struct wi_processor_pool *pool, struct w
 
 /* True if another runnable waits for a thread: a running one may want to yield. Any thread. */
 bool wi_processor_pool_is_crowded(struct wi_processor_pool *pool);
+/* True once the pool is being freed: a running one is to return. Any thread. */
+bool wi_processor_pool_is_stopping(struct wi_processor_pool *pool);
 
 /*
  * A pool thread says that it is about to wait for a commit, and that it has: while it waits,

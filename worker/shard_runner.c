@@ -190,11 +190,17 @@ next_action(struct wi_runner *runner)
     return step(runner, &event);
 }
 
-/* Another runner waits for a thread, and this one has had its turn. */
+/* The pool ends, or another runner waits for a thread and this one has had its turn. */
 static bool
 should_yield(struct wi_runner *runner, const struct wi_consumer_action *action, unsigned *batches)
 {
-    if (action->type != WI_CONSUMER_FETCH || ++*batches < BATCHES_PER_TURN) {
+    if (action->type != WI_CONSUMER_FETCH) {
+        return false;
+    }
+    if (wi_processor_pool_is_stopping(runner->shared->pool)) {
+        return true;
+    }
+    if (++*batches < BATCHES_PER_TURN) {
         return false;
     }
     *batches = 0;

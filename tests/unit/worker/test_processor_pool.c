@@ -335,6 +335,57 @@ asks_for_a_tick_before_it_grows(void **state)
     }
 }
 
+static bool
+count_parked(struct wi_runnable *runnable, void *context)
+{
+    size_t *count = context;
+
+    *count += runnable->state == WI_RUN_PARKED;
+    return false;
+}
+
+static bool
+every_one(struct wi_runnable *runnable, void *context)
+{
+    (void)runnable;
+    (void)context;
+    return true;
+}
+
+/* All of it comes while the threads still count as idle, and is more than they can take. */
+static void
+asks_for_a_tick_when_work_is_left_that_was_offered_to_idle_threads(void **state)
+{
+    struct bench *bench = *state;
+    struct actor actors[3] = {{.runs = 0}};
+    size_t parked = 0;
+    unsigned notified;
+
+    open_pool(bench, 3);
+    for (size_t i = 0; i < 3; i++) {
+        add(bench, &actors[i], WI_RUN_PARK);
+    }
+    while (parked < 3) {
+        parked = 0;
+        wi_processor_pool_each(bench->pool, count_parked, &parked);
+    }
+    pthread_mutex_lock(&bench->lock);
+    notified = bench->notified;
+    for (size_t i = 0; i < 3; i++) {
+        actors[i].holds = true;
+    }
+    pthread_mutex_unlock(&bench->lock);
+    wi_processor_pool_each(bench->pool, every_one, NULL);
+    wait_for(bench, &bench->inside, 2);
+    wait_for(bench, &bench->notified, notified + 1);
+    (void)tick_after_ms(bench, 5);
+    wait_for(bench, &bench->inside, 3);
+    let_go(bench);
+    for (size_t i = 0; i < 3; i++) {
+        end(bench, &actors[i]);
+    }
+}
+
 /* --- timers --- */
 
 static void
@@ -468,6 +519,8 @@ main(void)
         cmocka_unit_test_setup_teardown(
             grows_while_all_threads_are_busy_and_stops_at_the_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(asks_for_a_tick_before_it_grows, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            asks_for_a_tick_when_work_is_left_that_was_offered_to_idle_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(
             runs_what_is_parked_when_its_time_has_come, setup, teardown),
         cmocka_unit_test_setup_teardown(
