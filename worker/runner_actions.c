@@ -287,6 +287,7 @@ perform_initialize(struct wi_runner *runner, struct wi_consumer_event *event)
     event->type = WI_CONSUMER_INITIALIZED;
     event->error = find_replay_end(runner);
     if (event->error == WEIR_OK && processor->initialize != NULL) {
+        runner->state = NULL; /* of a call that failed */
         event->error = processor->initialize(
             processor->context, &context, &runner->checkpointer, &runner->state);
     }
@@ -374,6 +375,7 @@ perform_anchor(
         .position = action->position};
     enum weir_error result = WEIR_OK;
 
+    budget_give_back(runner); /* the batch that showed where the shard begins comes again */
     event->type = WI_CONSUMER_ANCHORED;
     event->error = store->ops->checkpoint(store->store, &update, 1, &result);
     if (event->error == WEIR_OK) {
@@ -468,6 +470,7 @@ perform_release(
         .covers_earlier = runner->replay_known};
     enum weir_error result = WEIR_OK;
 
+    budget_give_back(runner); /* of a batch that the stop came before */
     pthread_mutex_lock(&runner->lock);
     memcpy(to, runner->release_to, sizeof to);
     pthread_mutex_unlock(&runner->lock);

@@ -29,8 +29,9 @@
 #define EVENT_SIGNAL (UINT64_MAX - 1)
 /* Rows and hints of this protocol version; a worker of another one says so in its row. */
 #define PROTOCOL_VERSION 1U
-/* The table refused the note that this worker drains: try again after that. */
+/* The table refused the note that this worker drains, or a row to join with: try again then. */
 #define DRAIN_RETRY_MS 100
+#define JOIN_RETRY_MS  500
 
 struct weir_mono
 wi_worker_now(const struct weir_worker *worker)
@@ -169,12 +170,14 @@ rejoin(struct weir_worker *worker)
         worker->renew_job.job.busy) {
         return;
     }
-    if (worker->phase == WI_WORKER_DRAINING) {
-        return; /* nothing is left to hand over */
+    if (worker->phase == WI_WORKER_DRAINING || /* nothing is left to hand over */
+        wi_mono_before(wi_worker_now(worker), worker->next_join)) {
+        return;
     }
     error = wi_worker_join(worker);
     if (error != WEIR_OK) {
         worker->joined = false;
+        worker->next_join = wi_mono_add_ms(wi_worker_now(worker), JOIN_RETRY_MS);
         wi_log(worker->env, WEIR_LOG_ERROR, "worker", "cannot join: %s", weir_error_text(error));
     }
 }
@@ -204,6 +207,14 @@ member_run(struct wi_job *job)
                                    : store->ops->put_worker(store->store, &member->row);
 }
 
+/* While its row is there, the fleet counts on a worker that drains, until its process ends. */
+static bool
+may_leave_later(const struct weir_worker *worker, enum weir_error error)
+{
+    return weir_error_class(error) == WEIR_CLASS_TRANSIENT &&
+           wi_mono_before(wi_worker_now(worker), worker->drain_until);
+}
+
 static void
 member_done(struct wi_job *job)
 {
@@ -216,19 +227,19 @@ member_done(struct wi_job *job)
         worker->has_table = false;
         return;
     }
-    if (member->leaves) {
-        worker->phase = WI_WORKER_ENDED;
-    } else {
-        worker->drain_written = member->error == WEIR_OK;
-        worker->drain_retry = wi_mono_add_ms(wi_worker_now(worker), DRAIN_RETRY_MS);
-    }
     if (member->error != WEIR_OK) {
+        worker->drain_retry = wi_mono_add_ms(wi_worker_now(worker), DRAIN_RETRY_MS);
         wi_log(
             worker->env,
             WEIR_LOG_WARN,
             "worker",
             "its row cannot be changed: %s",
             weir_error_text(member->error));
+    }
+    if (!member->leaves) {
+        worker->drain_written = member->error == WEIR_OK;
+    } else if (!may_leave_later(worker, member->error)) {
+        worker->phase = WI_WORKER_ENDED;
     }
 }
 
@@ -278,7 +289,9 @@ drive_drain(struct weir_worker *worker)
             worker->drain_written = true;
             submit_member_job(worker, false);
         }
-    } else if (wi_worker_owns_nothing(worker) && wi_worker_coordinator_has_left(worker)) {
+    } else if (
+        wi_worker_owns_nothing(worker) && wi_worker_coordinator_has_left(worker) &&
+        !wi_mono_before(wi_worker_now(worker), worker->drain_retry)) {
         submit_member_job(worker, true);
     }
 }
@@ -377,7 +390,8 @@ check_passes(struct weir_worker *worker, struct weir_mono now)
 static struct weir_mono
 next_of_drain(const struct weir_worker *worker, struct weir_mono now)
 {
-    if (worker->joined && !worker->drain_written && !worker->member_job.job.busy) {
+    if (worker->joined && !worker->member_job.job.busy &&
+        (!worker->drain_written || wi_mono_before(now, worker->drain_retry))) {
         return worker->drain_retry;
     }
     return wi_mono_before(now, worker->drain_until)
@@ -399,7 +413,7 @@ next_timer(const struct weir_worker *worker, struct weir_mono pool_next, struct 
     if (!worker->expiry_told) {
         next = wi_mono_earlier(next, worker->renewer.deadline);
     }
-    if (!worker->coordinator_wants_table && !worker->coordinator_job.job.busy) {
+    if (worker->joined && !worker->coordinator_wants_table && !worker->coordinator_job.job.busy) {
         next = wi_mono_earlier(next, worker->coordinator_until);
     }
     if (worker->table_wanted && !worker->table_job.job.busy) {

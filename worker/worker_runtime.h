@@ -173,6 +173,7 @@ struct weir_worker {
     struct weir_mono next_flush;
     struct weir_mono drain_until;
     struct weir_mono drain_retry;
+    struct weir_mono next_join; /* not before this, after a try that failed */
     struct weir_mono next_alarm;
     bool drain_written;
 

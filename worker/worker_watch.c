@@ -90,12 +90,15 @@ look_for_deletion(struct weir_worker *worker, struct weir_mono *next, bool *is_c
     }
 }
 
+/* Who dies between a commit and its wake-up leaves a new version, but may leave it next to the
+ * wake-up of another put, which hides it: so some time after a wake-up of few, all look. */
 static void *
 stream_watcher_main(void *argument)
 {
     struct weir_worker *worker = argument;
     struct wake_context context = {.stream = worker->stream};
     struct weir_mono next_look = {0};
+    struct weir_mono all_look_at = WI_MONO_NEVER;
     bool is_changed = true;
     uint32_t seen = worker->stream_word_seen;
     uint64_t version = worker->stream_version_seen;
@@ -104,11 +107,18 @@ stream_watcher_main(void *argument)
         uint32_t word = wi_stream_wait_word(worker->stream, seen, WI_LOST_WAKE_MS);
         uint64_t new_version = weir_stream_version(worker->stream);
 
-        context.everyone = word == seen;
-        if (word != seen || new_version != version) {
+        const struct weir_mono now = wi_worker_now(worker);
+        const bool is_news = word != seen || new_version != version;
+        const bool is_due = !wi_mono_before(now, all_look_at);
+
+        context.everyone = word == seen || is_due;
+        if (is_news || is_due) {
             wi_processor_pool_each(worker->pool, wants_wake, &context);
-            is_changed = true;
+            all_look_at = context.everyone
+                              ? WI_MONO_NEVER
+                              : wi_mono_earlier(all_look_at, wi_mono_add_ms(now, WI_LOST_WAKE_MS));
         }
+        is_changed = is_changed || is_news;
         look_for_deletion(worker, &next_look, &is_changed);
         seen = word;
         version = new_version;
