@@ -179,6 +179,7 @@ struct weir_worker {
 
     struct wi_lease_table table; /* the last full read */
     bool has_table;
+    bool namesakes_looked_for;
     bool table_wanted;
     bool full_table_wanted; /* the cheap look will not do */
     struct weir_mono table_started;

@@ -13,8 +13,10 @@
 #include "core/memory.h"
 #include "core/metrics.h"
 #include "core/mono.h"
+#include "core/str.h"
 #include "lease/lease.h"
 #include "lease/lease_store.h"
+#include "storage/process.h"
 #include "worker/io_pool.h"
 #include "worker/past_leases.h"
 #include "worker/processor_pool.h"
@@ -351,6 +353,34 @@ report_damage(struct weir_worker *worker)
     }
 }
 
+/* A name is a label: two workers that share one do no harm, but nobody can tell them apart. */
+static void
+report_namesake(struct weir_worker *worker)
+{
+    struct wi_process self = {.pid = 0};
+
+    if (worker->namesakes_looked_for || wi_process_self(&self) != WEIR_OK) {
+        return;
+    }
+    worker->namesakes_looked_for = true;
+    for (size_t i = 0; i < worker->table.worker_count; i++) {
+        const struct weir_str owner = wi_str(worker->table.workers[i].owner);
+        struct wi_process process = {.pid = 0};
+
+        if (wi_str_equal_z(wi_owner_name(owner), worker->worker_id) &&
+            wi_owner_process(owner, &process) == WEIR_OK && process.pid != self.pid &&
+            wi_process_look(&process) != WI_PROCESS_GONE) {
+            wi_log(
+                worker->env,
+                WEIR_LOG_WARN,
+                "worker",
+                "process %d is a live worker called %s, too: give each worker an id of its own",
+                (int)process.pid,
+                worker->worker_id);
+        }
+    }
+}
+
 /* Whoever wanted the read still wants it; a wish for a hand-over, for instance, is told once. */
 static void
 want_again(struct weir_worker *worker, const struct wi_table_job *read, struct weir_mono now)
@@ -398,6 +428,7 @@ table_done(struct wi_job *job)
     worker->has_table = true;
     worker->table_started = read->started;
     report_damage(worker);
+    report_namesake(worker);
     apply_table(worker);
     wi_worker_coordinator_table(worker, read->started);
     wi_worker_watch_update(worker);
@@ -454,9 +485,8 @@ wi_worker_reap(struct weir_worker *worker)
             remember_past(worker, runner)) {
             wi_processor_pool_remove(worker->pool, &runner->runnable);
             wi_runner_free(runner);
-            worker->table_wanted = true; /* all of it: the row may still name this worker (H14) */
-            worker->full_table_wanted = true;
-            worker->full_table_wanted = true; /* the lease may be this worker's again by now */
+            worker->table_wanted = true; /* all of it: the row may still name this worker (H14), */
+            worker->full_table_wanted = true; /* or the lease may be this worker's again by now */
             continue;
         }
         blocked += atomic_load(&runner->blocked) ? 1 : 0;

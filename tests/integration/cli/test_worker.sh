@@ -111,6 +111,23 @@ test_a_killed_worker_loses_nothing() {
     expect_json '.worker_id == "w2"'
 }
 
+# namesake_told FILE
+namesake_told() { grep -qs "live worker called w1, too" "$1"; }
+
+test_a_second_worker_of_the_same_name_is_told_so() {
+    local first
+    expect_ok stream create orders
+    start_worker w1
+    first=$pid
+    wait_until is_described '.workers | length == 1'
+    start twin worker --app billing --stream orders --print --id w1 --lease-duration 1s
+    wait_until namesake_told twin.err
+    drain w1 "$first"
+    kill -TERM "$pid"
+    finish "$pid"
+    expect_status 0
+}
+
 test_a_planned_stop_repeats_nothing() {
     local first
     expect_ok stream create orders --shards 8
