@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/json_tree.h"
+#include "cli/position.h"
 
 /* False, with *ret_status, after a line about a name that nothing can have. */
 static bool
@@ -233,6 +234,8 @@ reset(int argc, char **argv, struct cli *cli)
         .operands_max = 1,
         .more =
             "POSITION: TRIM_HORIZON, LATEST, AT_TIMESTAMP:t with t in RFC 3339 or epoch seconds."};
+    static const struct cli_position_option option = {
+        "app reset", "to", "TRIM_HORIZON, LATEST, AT_TIMESTAMP:t"};
     struct weir_position to;
     struct cli_arguments a;
     int status;
@@ -244,13 +247,9 @@ reset(int argc, char **argv, struct cli *cli)
     if (a.value[TO] == NULL) {
         return cli_usage(command.name, "--to POSITION is missing, such as --to TRIM_HORIZON");
     }
-    if (weir_position_parse(cli_str(a.value[TO]), &to) != WEIR_OK || to.type == WEIR_SHARD_END) {
-        return cli_usage(
-            command.name,
-            "--to '%s' is no position: TRIM_HORIZON, LATEST, AT_TIMESTAMP:t",
-            a.value[TO]);
-    }
-    return reset_to(cli, place_of(&a, TABLE), &to, a.value[EXECUTE] != NULL);
+    status = cli_parse_position(cli->env, &option, a.value[TO], &to);
+    return status != CLI_OK ? status
+                            : reset_to(cli, place_of(&a, TABLE), &to, a.value[EXECUTE] != NULL);
 }
 
 /* Ask for a move; `worker_id` NULL gives the shard back to the leader. */

@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/json_line.h"
 #include "cli/output.h"
+#include "cli/position.h"
 #include "cli/shard_readers.h"
 #include "cli/stream_use.h"
 
@@ -305,24 +306,21 @@ follow(struct get *g)
 static int
 parse(const struct cli_arguments *a, struct get *g)
 {
-    const char *from = a->value[FROM];
+    static const struct cli_position_option from = {
+        "get",
+        "from",
+        "TRIM_HORIZON, LATEST, AT_SEQUENCE_NUMBER:n, AFTER_SEQUENCE_NUMBER:n, AT_TIMESTAMP:t"};
 
     g->left = UINT64_MAX;
     if (a->value[LIMIT] != NULL && !cli_parse_count(a->value[LIMIT], UINT64_MAX, &g->left)) {
         return cli_usage(get_command.name, "--limit '%s' is not a number", a->value[LIMIT]);
     }
-    if (from != NULL && (weir_position_parse(cli_str(from), &g->from) != WEIR_OK ||
-                         g->from.type == WEIR_SHARD_END)) {
-        return cli_usage(
-            get_command.name,
-            "--from '%s' is no position: TRIM_HORIZON, LATEST, AT_SEQUENCE_NUMBER:n, "
-            "AFTER_SEQUENCE_NUMBER:n, AT_TIMESTAMP:t",
-            from);
-    }
     g->name = a->operand[0];
     g->shard_id = a->value[SHARD];
     g->follow = a->value[FOLLOW] != NULL;
-    return CLI_OK;
+    return a->value[FROM] == NULL
+               ? CLI_OK
+               : cli_parse_position(g->cli->env, &from, a->value[FROM], &g->from);
 }
 
 static int

@@ -12,6 +12,7 @@
 
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/position.h"
 #include "cli/print_processor.h"
 #include "cli/start_log.h"
 #include "cli/stream_probe.h"
@@ -150,6 +151,8 @@ parse_log_level(const char *text, enum weir_log_level *ret)
 static int
 parse(const struct cli_arguments *a, struct weir_worker_options *options, struct weir_env *env)
 {
+    static const struct cli_position_option from = {
+        "worker", "from", "TRIM_HORIZON, LATEST, AT_TIMESTAMP:t"};
     int status = parse_names(a);
 
     options->application = a->value[APP];
@@ -161,13 +164,8 @@ parse(const struct cli_arguments *a, struct weir_worker_options *options, struct
     if (status == CLI_OK && a->value[LOG_LEVEL] != NULL) {
         status = parse_log_level(a->value[LOG_LEVEL], &env->logger.level);
     }
-    if (status == CLI_OK && a->value[FROM] != NULL &&
-        (weir_position_parse(cli_str(a->value[FROM]), &options->initial_position) != WEIR_OK ||
-         options->initial_position.type == WEIR_SHARD_END)) {
-        status = cli_usage(
-            worker_command.name,
-            "--from '%s' is no position: TRIM_HORIZON, LATEST, AT_TIMESTAMP:t",
-            a->value[FROM]);
+    if (status == CLI_OK && a->value[FROM] != NULL) {
+        status = cli_parse_position(env, &from, a->value[FROM], &options->initial_position);
     }
     for (size_t i = OWN_COUNT; status == CLI_OK && i < OPTION_COUNT; i++) {
         if (a->value[i] != NULL) {

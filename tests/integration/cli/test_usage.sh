@@ -161,6 +161,25 @@ test_values_that_are_none() {
     [ ! -e data ] || fail "a wrong command line has created something"
 }
 
+# Records that arrive before it would be skipped.
+test_a_position_in_the_future_is_refused() {
+    local text ms soon
+    soon=$(($(date +%s) + 7200))
+    for text in 2999-01-01T01:00:00+01:00 "$soon" "$((soon * 1000))" 253402300800; do
+        expect_failure 2 "--from 'AT_TIMESTAMP:$text' is in the future" -- \
+            get x --from "AT_TIMESTAMP:$text"
+        expect_failure 2 "--from 'AT_TIMESTAMP:$text' is in the future" -- \
+            worker --app a --stream x --print --from "AT_TIMESTAMP:$text"
+        expect_failure 2 "--to 'AT_TIMESTAMP:$text' is in the future" -- \
+            app reset a --to "AT_TIMESTAMP:$text"
+    done
+    expect_failure 2 "it is 2999-01-01T00:00:00.000Z, and now is 2" -- \
+        get x --from AT_TIMESTAMP:2999-01-01T01:00:00+01:00
+    ms=$(date +%s%3N)
+    expect_failure 2 "milliseconds? epoch seconds are meant: ${ms%???}.${ms: -3} " -- \
+        app reset a --to "AT_TIMESTAMP:$ms"
+}
+
 test_names_that_are_none() {
     local bad long
     long=$(printf 'a%.0s' {1..129})
