@@ -252,18 +252,24 @@ show_progress(struct put_batch *batch)
 static void
 fail_rest(const struct put_batch *batch, enum weir_error error, const struct weir_detail *detail)
 {
-    char text[CLI_VALUE_SIZE];
-    const char *name = weir_stream_name(batch->stream);
+    char accepted[CLI_VALUE_SIZE];
+    char lines[CLI_VALUE_SIZE];
 
+    (void)cli_format_count(batch->accepted, accepted);
+    (void)cli_format_count(batch->lines, lines);
     if (error == WEIR_ENOTFOUND) {
-        (void)cli_fail_stream(batch->cli, error, detail, name);
+        (void)cli_fail(
+            "stream '%s' was deleted; put so far: %s of %s lines",
+            weir_stream_name(batch->stream),
+            accepted,
+            lines);
         return;
     }
     (void)cli_fail(
         "%s; put so far: %s of %s lines",
         detail->text[0] == '\0' ? weir_error_text(error) : detail->text,
-        cli_format_count(batch->accepted, text),
-        cli_format_count(batch->lines, (char[CLI_VALUE_SIZE]){""}));
+        accepted,
+        lines);
 }
 
 bool

@@ -232,6 +232,24 @@ test_a_record_is_there_while_the_input_pauses() {
     expect_out_has "no newline yet"
 }
 
+test_a_stream_deleted_under_a_put_leaves_the_count() {
+    expect_ok stream create orders --shards 1
+    mkfifo pipe
+    "$weir" put orders --json <pipe >put.out 2>err.txt &
+    local put=$!
+    background+=("$put")
+    exec 3>pipe
+    seq 3 >&3
+    wait_until lines_in put.out 3
+    expect_ok stream rm orders
+    seq 2 >&3
+    exec 3>&-
+    finish "$put"
+    err=$(cat err.txt)
+    expect_status 1
+    expect_line "stream 'orders' was deleted" "put so far: 3 of 5 lines"
+}
+
 test_from() {
     local number
     expect_ok stream create orders --shards 1
