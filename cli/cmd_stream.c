@@ -98,6 +98,10 @@ create(int argc, char **argv, struct cli *cli)
             cli->data,
             name);
     }
+    if (error == WEIR_ENOTFOUND) {
+        /* It is the directory that is not there and cannot be made. */
+        return cli_fail_error(error, &detail, cli->data);
+    }
     if (error != WEIR_OK) {
         return cli_fail_stream(cli, error, &detail, name);
     }

@@ -129,6 +129,12 @@ test_a_data_directory_that_is_a_file() {
     [ "$(cat data)" = "not a directory" ] || fail "the file was changed"
 }
 
+test_a_data_directory_that_cannot_be_made() {
+    ln -s "$PWD/nowhere/disk" data
+    expect_failure 1 "cannot open directory" "No such file" -- stream create orders
+    [[ "$err" != *"weir stream create"* ]] || fail "it says to do what has just failed"
+}
+
 test_a_missing_data_directory_has_no_streams() {
     expect_ok stream ls
     expect_out ''
