@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/json_tree.h"
+#include "cli/living.h"
 #include "cli/position.h"
 
 /* False, with *ret_status, after a line about a name that nothing can have. */
@@ -159,18 +160,6 @@ describe(int argc, char **argv, struct cli *cli)
     return status;
 }
 
-/* The worker that keeps an application from being reset, or NULL. */
-static const char *
-living_worker(const struct weir_app_description *description)
-{
-    for (size_t i = 0; i < description->worker_count; i++) {
-        if (description->workers[i].alive) {
-            return description->workers[i].worker_id;
-        }
-    }
-    return NULL;
-}
-
 static int
 reset_to(
     const struct cli *cli, const char *application, const struct weir_position *to, bool execute)
@@ -184,7 +173,7 @@ reset_to(
     if (!describe_app(cli, application, &description)) {
         return CLI_FAILED;
     }
-    living = living_worker(&description);
+    living = cli_living_worker(&description);
     if (living != NULL) {
         status = cli_fail(
             "application '%s' is not reset: worker '%s' is alive: stop it first, with "

@@ -1,4 +1,5 @@
 /* weir stream create|ls|describe|rm|split|merge|scale */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -9,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/json_tree.h"
+#include "cli/living.h"
 #include "cli/stream_use.h"
 
 enum {
@@ -108,15 +110,40 @@ create(int argc, char **argv, struct cli *cli)
     return cli_stream_show(cli, name, "created");
 }
 
+/* Whether there is a stream of that name, be it one that cannot be opened. */
+static bool
+exists(const struct cli *cli, const char *name)
+{
+    struct weir_stream_options options = WEIR_STREAM_OPTIONS_INIT;
+    struct weir_stream *stream = NULL;
+    enum weir_error error;
+
+    options.read_only = true;
+    error = weir_stream_open(
+        cli->env, cli->data, name, cli_stream_is_kinesis(name) ? NULL : &options, &stream, NULL);
+    weir_stream_close(stream);
+    return error != WEIR_ENOTFOUND;
+}
+
 static int
 rm(int argc, char **argv, struct cli *cli)
 {
+    enum {
+        FORCE,
+        COUNT
+    };
+    static const struct cli_option table[COUNT] = {
+        [FORCE] = {"force", CLI_FLAG, NULL, "also a stream that living workers read"},
+    };
     static const struct cli_command command = {
         .name = "stream rm",
         .operands = "NAME",
         .summary = "Delete a stream and all its records. There is no way back.",
+        .options = table,
+        .option_count = COUNT,
         .operands_min = 1,
         .operands_max = 1};
+    struct cli_stream_reader reader;
     struct weir_detail detail = {""};
     struct cli_arguments a;
     enum weir_error error;
@@ -125,6 +152,17 @@ rm(int argc, char **argv, struct cli *cli)
     if (!cli_arguments_parse(&command, argc, argv, cli, &a, &status) ||
         !cli_stream_name_usable(command.name, a.operand[0], &status)) {
         return status;
+    }
+    if (a.value[FORCE] == NULL && cli_stream_is_read(cli, a.operand[0], &reader) &&
+        exists(cli, a.operand[0])) {
+        return cli_fail(
+            "stream '%s' is not deleted: worker '%s' of application '%s' reads it: stop its "
+            "workers first, with `weir app drain %s %s`, or delete it with --force",
+            a.operand[0],
+            reader.worker_id,
+            reader.application,
+            reader.application,
+            reader.worker_id);
     }
     error = weir_stream_delete(cli->env, cli->data, a.operand[0], &detail);
     if (error != WEIR_OK) {

@@ -58,6 +58,53 @@ test_rm() {
     expect_json '. == {"stream": "orders", "deleted": true}'
 }
 
+# A worker w1 of the application billing reads orders; sets pid.
+start_worker() {
+    start w1 worker --app billing --stream orders --print --id w1
+    wait_until is_member
+}
+
+is_member() {
+    "$weir" app describe billing --json 2>&1 | grep -q '"worker_id":"w1"'
+}
+
+test_rm_is_refused_while_a_worker_reads() {
+    expect_ok stream create orders --shards 1
+    expect_ok stream create payments --shards 1
+    start_worker
+    expect_failure 1 "worker 'w1' of application 'billing' reads it" "weir app drain billing w1" \
+        "--force" -- stream rm orders
+    expect_failure 1 "is not deleted" -- stream rm weir:orders
+    expect_ok stream rm payments
+    expect_failure 1 "does not exist" -- stream rm payments
+    kill -TERM "$pid"
+    finish "$pid"
+    expect_status 0
+    expect_ok stream rm orders
+}
+
+test_rm_with_force_does_not_ask_who_reads() {
+    expect_ok stream create orders --shards 1
+    start_worker
+    expect_ok stream rm orders --force
+    expect_out "deleted stream orders"
+    expect_failure 1 "does not exist" -- stream rm orders
+}
+
+# A lease table that cannot be read is no reason to keep a stream.
+test_rm_only_warns_of_a_damaged_application() {
+    expect_ok stream create orders --shards 1
+    start_worker
+    kill -TERM "$pid"
+    finish "$pid"
+    find data/apps -type f -name '*.mdb' ! -name '*lock*' \
+        -exec sh -c 'head -c 100000 /dev/urandom >"$1"' sh {} \;
+    run stream rm orders
+    expect_status 0
+    expect_line "warning: whether workers of application 'billing' read the stream is not known"
+    expect_out "deleted stream orders"
+}
+
 test_commands_on_a_missing_stream_say_how_to_create_it() {
     # shellcheck disable=SC2031 # It was set for this test.
     local hint=("stream 'orders' does not exist in $WEIR_DATA" "weir stream create orders")
