@@ -1,4 +1,5 @@
-/* weir stream create|ls|describe|rm|split|merge|scale */
+/* weir stream create|ls|describe|rm|split|merge|scale|trim */
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -349,6 +350,58 @@ scale(int argc, char **argv, struct cli *cli)
     return cli_stream_show(cli, a.operand[0], "scaled");
 }
 
+static int
+show_trim(const struct cli *cli, const char *name, uint64_t deleted)
+{
+    char count[CLI_VALUE_SIZE];
+    cJSON *root;
+
+    if (!cli->json) {
+        printf(
+            "trimmed stream %s: %s record%s deleted\n",
+            name,
+            cli_format_count(deleted, count),
+            deleted == 1 ? "" : "s");
+        return CLI_OK;
+    }
+    root = cJSON_CreateObject();
+    return cli_json_print(
+        root,
+        cJSON_AddStringToObject(root, "stream", name) != NULL &&
+            cli_json_add_integer(root, "records_deleted", (int64_t)deleted));
+}
+
+static int
+trim(int argc, char **argv, struct cli *cli)
+{
+    static const struct cli_command command = {
+        .name = "stream trim",
+        .operands = "NAME",
+        .summary =
+            "Delete the records that are older than the retention, as puts do a little at a time.",
+        .operands_min = 1,
+        .operands_max = 1};
+    struct weir_stream *stream;
+    struct weir_detail detail = {""};
+    struct cli_arguments a;
+    uint64_t deleted = 0;
+    enum weir_error error;
+    int status;
+
+    if (!cli_arguments_parse(&command, argc, argv, cli, &a, &status) ||
+        !cli_stream_name_usable(command.name, a.operand[0], &status)) {
+        return status;
+    }
+    if (!cli_stream_use(cli, a.operand[0], NULL, &stream)) {
+        return CLI_FAILED;
+    }
+    error = weir_stream_trim(stream, &deleted, &detail);
+    status = error == WEIR_OK ? show_trim(cli, weir_stream_name(stream), deleted)
+                              : cli_fail_stream(cli, error, &detail, a.operand[0]);
+    weir_stream_close(stream);
+    return status;
+}
+
 int
 wi_cmd_stream(int argc, char **argv, struct cli *cli)
 {
@@ -360,6 +413,7 @@ wi_cmd_stream(int argc, char **argv, struct cli *cli)
         {"split", split, "split an open shard in two"},
         {"merge", merge, "merge two neighbouring shards"},
         {"scale", scale, "split and merge to a number of shards"},
+        {"trim", trim, "delete records older than the retention"},
     };
     static const struct cli_group group = {
         .name = "stream",

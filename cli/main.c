@@ -19,7 +19,7 @@ static int cmd_help(int argc, char **argv, struct cli *cli);
 
 /* In the order in which `weir --help` shows them. */
 static const struct cli_member commands[] = {
-    {"stream", wi_cmd_stream, "create, ls, describe, rm, split, merge, scale streams"},
+    {"stream", wi_cmd_stream, "create, ls, describe, rm, split, merge, scale, trim streams"},
     {"put", wi_cmd_put, "put the lines of stdin into a stream"},
     {"get", wi_cmd_get, "print the records of a stream"},
     {"worker", wi_cmd_worker, "join an application and print the records it is given"},

@@ -34,7 +34,7 @@ test_bash() {
     bash_proposes pu
     expect_out put
     bash_proposes stream ''
-    expect_out "create describe ls merge rm scale split"
+    expect_out "create describe ls merge rm scale split trim"
     bash_proposes stream de
     expect_out describe
     bash_proposes put ''

@@ -113,6 +113,7 @@ test_commands_on_a_missing_stream_say_how_to_create_it() {
     expect_failure 1 "${hint[@]}" -- stream split orders x
     expect_failure 1 "${hint[@]}" -- stream merge orders x y
     expect_failure 1 "${hint[@]}" -- stream scale orders --shards 2
+    expect_failure 1 "${hint[@]}" -- stream trim orders
     expect_failure 1 "${hint[@]}" -- put orders
     expect_failure 1 "${hint[@]}" -- get orders
 }
@@ -161,6 +162,24 @@ test_scale() {
         expect_json "[.shards[] | select(.ending_sequence_number == null)] | length == $count"
     done
     expect_failure 2 "--shards N is missing" -- stream scale orders
+}
+
+test_trim_deletes_what_is_older_than_the_retention() {
+    expect_ok stream create kept
+    expect_ok stream create orders --shards 1 --retention 1s
+    seq 3 | "$weir" put kept
+    seq 3 | "$weir" put orders
+
+    # shellcheck disable=SC2317 # wait_until calls it.
+    trims() { "$weir" stream trim orders --json >out.txt && ! grep -q '"records_deleted":0' out.txt; }
+    wait_until trims
+    expect_json '. == {"stream": "orders", "records_deleted": 3}'
+    expect_ok stream trim orders
+    expect_out "trimmed stream orders: 0 records deleted"
+    expect_ok stream trim kept
+    expect_out "trimmed stream kept: 0 records deleted"
+    expect_ok get kept
+    [ "$(wc -l <out.txt)" -eq 3 ] || fail "records within the retention are gone"
 }
 
 test_describe_is_a_table_for_people() {

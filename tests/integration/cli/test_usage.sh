@@ -5,7 +5,7 @@
 
 commands=(
     "stream create" "stream ls" "stream describe" "stream rm" "stream split" "stream merge"
-    "stream scale" put get worker "app ls" "app describe" "app reset" "app move" "app drain"
+    "stream scale" "stream trim" put get worker "app ls" "app describe" "app reset" "app move" "app drain"
     "app release" version
 )
 
