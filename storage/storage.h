@@ -88,6 +88,10 @@ enum weir_error wi_storage_write(
     void *context,
     struct weir_detail *detail);
 
+/* Write to the disk what has been committed, whatever the sync mode. WEIR_EIO: unknown how much of
+ * it is there; the environment is opened again before its next use. */
+enum weir_error wi_storage_sync(struct wi_storage *storage);
+
 /* Open (create, unless read-only) a named database; cached, so cheap when repeated. */
 enum weir_error wi_storage_database(
     struct wi_storage *storage, const char *name, unsigned lmdb_flags, MDB_dbi *ret);

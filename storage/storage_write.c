@@ -499,3 +499,20 @@ wi_storage_write(
     pthread_cond_destroy(&request.changed);
     return request.error;
 }
+
+enum weir_error
+wi_storage_sync(struct wi_storage *storage)
+{
+    struct wi_environment *environment = storage->environment;
+    enum weir_error error = wi_environment_enter(environment);
+
+    if (error != WEIR_OK) {
+        return error;
+    }
+    error = mdb_env_sync(environment->mdb, 1) == 0 ? WEIR_OK : WEIR_EIO;
+    if (error != WEIR_OK) {
+        atomic_store(&environment->is_broken, true);
+    }
+    wi_environment_leave(environment);
+    return error;
+}
