@@ -96,7 +96,8 @@ enum weir_error wi_storage_sync(struct wi_storage *storage);
 enum weir_error wi_storage_database(
     struct wi_storage *storage, const char *name, unsigned lmdb_flags, MDB_dbi *ret);
 
-/* Number of the last committed transaction: the truth behind the wake hint. Does not block. */
+/* Number of the transaction that a read would see now: the truth behind the wake hint. Blocks no
+ * longer than a read transaction takes to begin. */
 uint64_t wi_storage_version(struct wi_storage *storage);
 
 /* Bytes of the data file in use by the newest snapshot, and the size of the map. */
