@@ -77,9 +77,10 @@ enum wi_write_flags {
 /*
  * Run `fn` in a write transaction and commit. Calls of several threads share transactions and syncs
  * (group commit): functions run one after another in one transaction; one that fails takes no other
- * with it. On WEIR_OK the commit is as durable as the environment's sync mode says. Errors: those
- * of `fn`; WEIR_EFULL; WEIR_EBUSY (lock_patience_ms passed; detail names pid and age of the
- * holder); WEIR_EIO (the outcome of this commit is unknown); WEIR_ENOMEM; WEIR_ESTATE after fork.
+ * with it, but if the commit fails, all get its error. On WEIR_OK the commit is as durable as the
+ * environment's sync mode says. Errors: those of `fn`; WEIR_EFULL; WEIR_EBUSY (lock_patience_ms
+ * passed; detail names pid and age of the holder); WEIR_EIO (the outcome of this commit is
+ * unknown); WEIR_ENOMEM; WEIR_ESTATE after fork.
  */
 enum weir_error wi_storage_write(
     struct wi_storage *storage,

@@ -100,14 +100,12 @@ finish_group(struct wi_environment *environment, struct wi_write_request *first)
     pthread_mutex_unlock(&environment->mutex);
 }
 
-/* Those that have no other error of their own get this one. */
+/* Nobody keeps an error of his own: it may be the answer to what another one wrote in the same
+ * transaction, and that has not come to be. */
 static void
 fail_group(struct wi_write_request *first, const struct outcome *outcome)
 {
     for (struct wi_write_request *request = first; request != NULL; request = request->next) {
-        if (request->error != WEIR_OK && request->error != outcome->error) {
-            continue;
-        }
         request->error = outcome->error;
         if (outcome->detail.text[0] != '\0') {
             request->error = wi_detail(request->detail, outcome->error, "%s", outcome->detail.text);
