@@ -1,6 +1,7 @@
 #include "storage/environment.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -19,6 +20,20 @@
 
 #define DECIMAL   10
 #define PATH_SIZE 64 /* of "/proc/self/fd/NUMBER" */
+
+/* LMDB opens its other descriptors with O_CLOEXEC, but not that of the data file: programs that
+ * this process starts must not have it. Returns a code of LMDB. */
+static int
+close_on_exec(MDB_env *mdb)
+{
+    mdb_filehandle_t fd = -1;
+    const int code = mdb_env_get_fd(mdb, &fd);
+
+    if (code != 0) {
+        return code;
+    }
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? 0 : errno;
+}
 
 /* By the descriptor, so that it stays the same directory when it is renamed, or when this process
  * changes its working directory and has to open it again. */
@@ -39,6 +54,9 @@ open_mdb(struct wi_environment *environment, MDB_env *mdb)
     }
     if (code == 0) {
         code = mdb_env_open(mdb, path, environment->mdb_flags, WI_FILE_MODE);
+    }
+    if (code == 0) {
+        code = close_on_exec(mdb);
     }
     if (code == 0 && !environment->is_bare) {
         code = mdb_reader_check(mdb, &dead);

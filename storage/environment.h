@@ -120,7 +120,8 @@ int wi_environment_count_free_pages(MDB_txn *txn, uint64_t *ret);
  */
 int32_t wi_environment_oldest_reader(struct wi_environment *environment);
 
-/* Number of the last committed transaction, and the last page in use; the caller has the gate. */
+/* Number and last page of the newest transaction whose meta page has been written, though it may
+ * not have been synced, and no reader sees it yet; the caller has the gate. */
 void wi_environment_info(
     struct wi_environment *environment, uint64_t *ret_version, uint64_t *ret_last_page);
 

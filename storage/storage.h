@@ -77,9 +77,10 @@ enum wi_write_flags {
 /*
  * Run `fn` in a write transaction and commit. Calls of several threads share transactions and syncs
  * (group commit): functions run one after another in one transaction; one that fails takes no other
- * with it. On WEIR_OK the commit is as durable as the environment's sync mode says. Errors: those
- * of `fn`; WEIR_EFULL; WEIR_EBUSY (lock_patience_ms passed; detail names pid and age of the
- * holder); WEIR_EIO (the outcome of this commit is unknown); WEIR_ENOMEM; WEIR_ESTATE after fork.
+ * with it, but if the commit fails, all get its error. On WEIR_OK the commit is as durable as the
+ * environment's sync mode says. Errors: those of `fn`; WEIR_EFULL; WEIR_EBUSY (lock_patience_ms
+ * passed; detail names pid and age of the holder); WEIR_EIO (the outcome of this commit is
+ * unknown); WEIR_ENOMEM; WEIR_ESTATE after fork.
  */
 enum weir_error wi_storage_write(
     struct wi_storage *storage,
@@ -88,11 +89,16 @@ enum weir_error wi_storage_write(
     void *context,
     struct weir_detail *detail);
 
+/* Write to the disk what has been committed, whatever the sync mode. WEIR_EIO: unknown how much of
+ * it is there; the environment is opened again before its next use. */
+enum weir_error wi_storage_sync(struct wi_storage *storage);
+
 /* Open (create, unless read-only) a named database; cached, so cheap when repeated. */
 enum weir_error wi_storage_database(
     struct wi_storage *storage, const char *name, unsigned lmdb_flags, MDB_dbi *ret);
 
-/* Number of the last committed transaction: the truth behind the wake hint. Does not block. */
+/* Number of the transaction that a read would see now: the truth behind the wake hint. Blocks no
+ * longer than a read transaction takes to begin. */
 uint64_t wi_storage_version(struct wi_storage *storage);
 
 /* Bytes of the data file in use by the newest snapshot, and the size of the map. */

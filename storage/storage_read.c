@@ -255,14 +255,25 @@ wi_storage_database(struct wi_storage *storage, const char *name, unsigned lmdb_
 
 /* --- what the environment says about itself --- */
 
+/*
+ * As a read transaction sees it: LMDB's own answer, from the newest meta page in the map, is ahead
+ * while that page is being written with O_DSYNC. Who took it for seen, read, and waited for another
+ * one would sleep through the commit that ends a moment later. A bare reader and one without a slot
+ * in the reader table have no other answer.
+ */
 uint64_t
 wi_storage_version(struct wi_storage *storage)
 {
     struct wi_environment *environment = storage->environment;
     uint64_t version = atomic_load(&environment->version);
-    uint64_t last_page;
+    uint64_t last_page = 0;
+    MDB_txn *txn = NULL;
 
-    if (wi_environment_enter(environment) == WEIR_OK) {
+    if (!environment->is_bare && begin_read(environment, &txn) == WEIR_OK) {
+        version = mdb_txn_id(txn);
+        wi_environment_end_read(environment, txn);
+        wi_environment_leave(environment);
+    } else if (wi_environment_enter(environment) == WEIR_OK) {
         wi_environment_info(environment, &version, &last_page);
         wi_environment_leave(environment);
     }

@@ -100,14 +100,12 @@ finish_group(struct wi_environment *environment, struct wi_write_request *first)
     pthread_mutex_unlock(&environment->mutex);
 }
 
-/* Those that have no other error of their own get this one. */
+/* Nobody keeps an error of his own: it may be the answer to what another one wrote in the same
+ * transaction, and that has not come to be. */
 static void
 fail_group(struct wi_write_request *first, const struct outcome *outcome)
 {
     for (struct wi_write_request *request = first; request != NULL; request = request->next) {
-        if (request->error != WEIR_OK && request->error != outcome->error) {
-            continue;
-        }
         request->error = outcome->error;
         if (outcome->detail.text[0] != '\0') {
             request->error = wi_detail(request->detail, outcome->error, "%s", outcome->detail.text);
@@ -498,4 +496,21 @@ wi_storage_write(
     take_part(environment, storage->lock_patience_ms, &request);
     pthread_cond_destroy(&request.changed);
     return request.error;
+}
+
+enum weir_error
+wi_storage_sync(struct wi_storage *storage)
+{
+    struct wi_environment *environment = storage->environment;
+    enum weir_error error = wi_environment_enter(environment);
+
+    if (error != WEIR_OK) {
+        return error;
+    }
+    error = mdb_env_sync(environment->mdb, 1) == 0 ? WEIR_OK : WEIR_EIO;
+    if (error != WEIR_OK) {
+        atomic_store(&environment->is_broken, true);
+    }
+    wi_environment_leave(environment);
+    return error;
 }

@@ -35,7 +35,7 @@ struct wi_stream_meta {
     uint64_t shards_version; /* changes whenever an open shard appears or goes */
     int64_t last_arrival_ms; /* no later record arrives before this */
     int64_t created_ms;
-    uint64_t boot;        /* boot in which next_sequence was last used; 0: none */
+    uint64_t boot;        /* boot in which next_sequence was last used; 0: none (older files) */
     uint64_t identity;    /* random, given at creation */
     int64_t next_trim_ms; /* puts do not trim before this */
     uint32_t trim_cursor; /* the shard that the next trim visits first */

@@ -5,7 +5,6 @@
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <weir/env.h>
@@ -17,15 +16,10 @@
 #include "core/clock.h"
 #include "core/detail.h"
 #include "core/memory.h"
-#include "storage/process.h"
 #include "storage/storage.h"
 #include "stream/partition_hash.h"
 #include "stream/stream_format.h"
 #include "stream/stream_source.h"
-
-/* Boot ids are 32 bits; this bit keeps ours from being 0, which means "never put". */
-#define BOOT_IS_KNOWN ((uint64_t)1 << 32)
-#define HEXADECIMAL   16
 
 static void
 close_stream(void *source)
@@ -202,18 +196,6 @@ sync_of(enum weir_durability durability)
     return WI_SYNC_FULL;
 }
 
-static enum weir_error
-find_boot(uint64_t *ret)
-{
-    struct wi_process self;
-    const enum weir_error error = wi_process_self(&self);
-
-    if (error == WEIR_OK) {
-        *ret = BOOT_IS_KNOWN | (uint32_t)strtoul(self.boot_id, NULL, HEXADECIMAL);
-    }
-    return error;
-}
-
 struct check_call {
     const struct wi_stream_tables *tables;
     struct wi_stream_meta meta;
@@ -236,10 +218,10 @@ open_parts(
 {
     struct wi_storage_options storage_options = wi_stream_storage_options(directory);
     struct check_call call = {.tables = &stream->tables};
-    enum weir_error error = find_boot(&stream->boot);
+    enum weir_error error = wi_boot_find(&stream->boot, detail);
 
     if (error != WEIR_OK) {
-        return wi_detail(detail, error, "cannot tell which boot of the host this is");
+        return error;
     }
     stream->md5 = wi_md5_fetch();
     if (stream->md5 == NULL) {

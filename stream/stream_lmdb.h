@@ -9,6 +9,7 @@
 #include <lmdb.h>
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "storage/storage.h"
@@ -94,6 +95,21 @@ enum weir_error wi_shards_each(
 
 /* The sequence number that the next record will have at least, in this boot. */
 uint64_t wi_next_sequence(const struct wi_stream_meta *meta, uint64_t boot);
+
+/* --- stream_boot.c --- */
+
+/* This boot of the host, never 0. */
+enum weir_error wi_boot_find(uint64_t *ret, struct weir_detail *detail);
+
+/* Inside the transaction, before a number is taken: make *meta count in this boot. False if the gap
+ * that this needs may not be on the disk yet: leave the transaction with nothing written, call
+ * wi_boot_add_gap() and try again with what it gave. `gap_end` is 0 before that. */
+bool wi_boot_enter(const struct stream_lmdb *stream, uint64_t gap_end, struct wi_stream_meta *meta);
+
+/* Add the gap of this boot, unless it counts already, and write it to the disk whatever the
+ * stream's durability. Once a boot and stream, as a rule; any number of times does no harm. */
+enum weir_error wi_boot_add_gap(
+    const struct stream_lmdb *stream, uint64_t *ret_gap_end, struct weir_detail *detail);
 
 /* --- shard_map.c --- */
 

@@ -163,8 +163,10 @@ wi_stream_lmdb_format(
         }};
 
     storage_options.must_exist = false;
-    enum weir_error error =
-        wi_stream_storage_open(env, &storage_options, &storage, &tables, detail);
+    enum weir_error error = wi_boot_find(&call.meta.boot, detail);
+    if (error == WEIR_OK) {
+        error = wi_stream_storage_open(env, &storage_options, &storage, &tables, detail);
+    }
     if (error == WEIR_OK) {
         error = wi_storage_write(storage, WI_WRITE_DEFAULT, write_first_rows, &call, detail);
     }

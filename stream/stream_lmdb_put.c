@@ -76,6 +76,8 @@ struct put_call {
     struct wi_put_context *context;
     struct wi_shard_map *map;
     bool map_is_stale;
+    bool needs_gap;   /* of sequence numbers: the first put of a boot, see stream_boot.c */
+    uint64_t gap_end; /* on the disk; 0: not asked for */
 };
 
 void
@@ -416,7 +418,8 @@ write_block(
         mdb_put(txn, call->stream->tables.records, &key_value, &value, MDB_NOOVERWRITE));
 }
 
-/* Inside the transaction. WEIR_ECONFLICT, before anything is written, asks for other blocks. */
+/* Inside the transaction. WEIR_ECONFLICT, before anything is written, asks for other blocks or for
+ * a gap in the sequence numbers. */
 static enum weir_error
 write_put(MDB_txn *txn, void *context)
 {
@@ -429,15 +432,14 @@ write_put(MDB_txn *txn, void *context)
         return error;
     }
     call->map_is_stale = meta.shards_version != call->map->version;
-    if (call->map_is_stale) {
+    call->needs_gap = !wi_boot_enter(stream, call->gap_end, &meta);
+    if (call->map_is_stale || call->needs_gap) {
         return WEIR_ECONFLICT;
     }
     error = meta.kinesis_limits ? take_tokens(txn, call) : WEIR_OK;
     if (error != WEIR_OK) {
         return error;
     }
-    meta.next_sequence = wi_next_sequence(&meta, stream->boot);
-    meta.boot = stream->boot;
     if (meta.next_sequence > UINT64_MAX - WI_SEQUENCE_BOOT_GAP) {
         return WEIR_ELIMIT;
     }
@@ -481,14 +483,34 @@ write_blocks(struct put_call *call, struct weir_detail *detail)
     return refusal.text[0] == '\0' ? error : wi_detail(detail, error, "%s", refusal.text);
 }
 
+/* After WEIR_ECONFLICT: WEIR_OK if another attempt may succeed. */
+static enum weir_error
+settle(struct put_call *call, struct weir_detail *detail)
+{
+    struct stream_lmdb *stream = call->stream;
+    enum weir_error error = WEIR_OK;
+
+    if (call->map_is_stale) {
+        wi_shard_map_release(stream, call->map);
+        call->map = NULL;
+        error = wi_shard_map_acquire(stream, true, &call->map);
+        return error == WEIR_OK ? reserve_counters(stream->env, call->context, call->map->count)
+                                : error;
+    }
+    if (call->needs_gap) {
+        return wi_boot_add_gap(stream, &call->gap_end, detail);
+    }
+    refuse_throttled(call);
+    return WEIR_OK;
+}
+
 /* Route, build and write until neither shards nor tokens change in between. */
 static enum weir_error
 write_until_settled(struct put_call *call, struct weir_detail *detail)
 {
-    struct stream_lmdb *stream = call->stream;
-    enum weir_error error = WEIR_ECONFLICT;
+    for (unsigned i = 0; i < PUT_ATTEMPTS; i++) {
+        enum weir_error error = WEIR_OK;
 
-    for (unsigned i = 0; i < PUT_ATTEMPTS && error == WEIR_ECONFLICT; i++) {
         group_by_shard(call);
         if (call->context->order_count == 0) {
             return WEIR_OK;
@@ -497,23 +519,16 @@ write_until_settled(struct put_call *call, struct weir_detail *detail)
         if (error == WEIR_OK) {
             error = write_blocks(call, detail);
         }
-        if (error == WEIR_ECONFLICT && call->map_is_stale) {
-            wi_shard_map_release(stream, call->map);
-            call->map = NULL;
-            error = wi_shard_map_acquire(stream, true, &call->map);
-            if (error == WEIR_OK) {
-                error = reserve_counters(stream->env, call->context, call->map->count);
-            }
-            error = error == WEIR_OK ? WEIR_ECONFLICT : error;
-        } else if (error == WEIR_ECONFLICT) {
-            refuse_throttled(call);
+        if (error != WEIR_ECONFLICT) {
+            return error;
+        }
+        error = settle(call, detail);
+        if (error != WEIR_OK) {
+            return error;
         }
     }
-    if (error == WEIR_ECONFLICT) {
-        return wi_detail(
-            detail, WEIR_EBUSY, "the shards changed %u times during one put", PUT_ATTEMPTS);
-    }
-    return error;
+    return wi_detail(
+        detail, WEIR_EBUSY, "the shards changed %u times during one put", PUT_ATTEMPTS);
 }
 
 /* After the commit: tell the caller numbers and shards, and the readers that there is news. */

@@ -34,6 +34,8 @@ struct reshard_call {
     struct piece *pieces;           /* scale: open shards by range */
     size_t piece_count;
     size_t piece_capacity;
+    bool needs_gap;     /* of sequence numbers: the first change of a boot, see stream_boot.c */
+    uint64_t gap_end;   /* on the disk; 0: not asked for */
     const char *reason; /* of a failure */
 };
 
@@ -159,8 +161,10 @@ begin_change(MDB_txn *txn, struct reshard_call *call)
     if (error != WEIR_OK) {
         return refuse(call, error, "the stream is not there any more");
     }
-    call->meta.next_sequence = wi_next_sequence(&call->meta, call->stream->boot);
-    call->meta.boot = call->stream->boot;
+    call->needs_gap = !wi_boot_enter(call->stream, call->gap_end, &call->meta);
+    if (call->needs_gap) {
+        return WEIR_ECONFLICT;
+    }
     if (now_ms > call->meta.last_arrival_ms) {
         call->meta.last_arrival_ms = now_ms;
     }
@@ -409,8 +413,14 @@ change_shards(
     if (stream->read_only) {
         return wi_detail(detail, WEIR_ESTATE, "%s: the stream was opened for reading only", what);
     }
-    const enum weir_error error =
+    enum weir_error error =
         wi_storage_write(stream->storage, WI_WRITE_DEFAULT, change, call, detail);
+    if (error == WEIR_ECONFLICT && call->needs_gap) {
+        error = wi_boot_add_gap(stream, &call->gap_end, detail);
+        if (error == WEIR_OK) {
+            error = wi_storage_write(stream->storage, WI_WRITE_DEFAULT, change, call, detail);
+        }
+    }
     if (error != WEIR_OK) {
         return call->reason == NULL ? error
                                     : wi_detail(detail, error, "%s: %s", what, call->reason);

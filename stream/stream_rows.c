@@ -139,6 +139,5 @@ wi_shards_each(
 uint64_t
 wi_next_sequence(const struct wi_stream_meta *meta, uint64_t boot)
 {
-    return meta->boot == boot || meta->boot == 0 ? meta->next_sequence
-                                                 : meta->next_sequence + WI_SEQUENCE_BOOT_GAP;
+    return meta->boot == boot ? meta->next_sequence : meta->next_sequence + WI_SEQUENCE_BOOT_GAP;
 }

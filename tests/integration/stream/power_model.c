@@ -236,6 +236,17 @@ power_model_state(size_t *ret_size)
     return state;
 }
 
+unsigned char *
+power_model_synced(size_t *ret_size)
+{
+    unsigned char *image = malloc(model.size);
+
+    assert_non_null(image);
+    memcpy(image, model.synced, model.size);
+    *ret_size = model.size;
+    return image;
+}
+
 size_t
 power_model_unsynced(void)
 {

@@ -17,6 +17,9 @@ void power_model_arm(unsigned event);
  * been kept or dropped by chance. */
 unsigned char *power_model_state(size_t *ret_size);
 
+/* What is on the disk for certain, at this moment. Free it with free(). */
+unsigned char *power_model_synced(size_t *ret_size);
+
 /* Bytes that have been written and not been synced. */
 size_t power_model_unsynced(void);
 

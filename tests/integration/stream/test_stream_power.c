@@ -1,16 +1,24 @@
-/* Power loss at any moment of a put: what was acknowledged with durability FULL is there, and puts
- * are there wholly or not at all. $WEIR_TEST_PUTS sets the number of puts, each gives two states.
+/* Power loss at any moment of a put: what was acknowledged with durability FULL is there, puts are
+ * there wholly or not at all, and no sequence number is given twice. $WEIR_TEST_PUTS sets the
+ * number of puts, each gives two states.
  */
 #include <fcntl.h>
+#include <lmdb.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <weir/error.h>
 #include <weir/stream.h>
+#include <weir/types.h>
 
 #include "core/pcg.h"
+#include "storage/storage.h"
+#include "stream/stream_format.h"
+#include "stream/stream_lmdb.h"
 #include "tests/integration/stream/power_model.h"
 #include "tests/support/test_dir.h"
 #include "tests/support/weir_test.h"
@@ -36,8 +44,9 @@ fill(char data[DATA_MAX], unsigned put)
     return size;
 }
 
+/* Also the greatest sequence number that was given. */
 static enum weir_error
-put_to_both(struct weir_stream *stream, unsigned put)
+put_and_number(struct weir_stream *stream, unsigned put, struct weir_sequence_number *ret)
 {
     static char data[DATA_MAX];
     const size_t size = fill(data, put);
@@ -50,7 +59,22 @@ put_to_both(struct weir_stream *stream, unsigned put)
                                              .explicit_hash_key = {i == 0 ? 0 : UINT64_MAX, 0},
                                              .has_explicit_hash_key = true};
     }
-    return weir_stream_put(stream, entries, SHARDS, results, &detail);
+    const enum weir_error error = weir_stream_put(stream, entries, SHARDS, results, &detail);
+    const struct weir_sequence_number *a = &results[0].sequence_number;
+    const struct weir_sequence_number *b = &results[1].sequence_number;
+
+    if (error == WEIR_OK) {
+        *ret = weir_sequence_number_compare(a, b) > 0 ? *a : *b;
+    }
+    return error;
+}
+
+static enum weir_error
+put_to_both(struct weir_stream *stream, unsigned put)
+{
+    struct weir_sequence_number number;
+
+    return put_and_number(stream, put, &number);
 }
 
 static struct weir_stream *
@@ -173,6 +197,125 @@ lose_power_in_every_put(enum weir_durability durability, uint64_t seed, unsigned
     test_dir_remove(&dir);
 }
 
+/* --- sequence numbers --- */
+
+static enum weir_error
+forget_boot(MDB_txn *txn, void *context)
+{
+    const struct wi_stream_tables *tables = context;
+    struct wi_stream_meta meta;
+    const enum weir_error error = wi_meta_read(txn, tables, &meta);
+
+    meta.boot = meta.boot == 0 ? 0 : 1; /* of no host */
+    return error == WEIR_OK ? wi_meta_write(txn, tables, &meta) : error;
+}
+
+/* As if the host had been started again since the stream was last used. */
+static void
+reboot(const char *directory)
+{
+    char path[TEST_DIR_PATH_SIZE];
+    struct wi_storage *storage = NULL;
+    struct wi_stream_tables tables;
+
+    (void)snprintf(path, sizeof path, "%.900s/streams/s", directory);
+    const struct wi_storage_options options = wi_stream_storage_options(path);
+    assert_int_equal(
+        wi_stream_storage_open(weir_env_default(), &options, &storage, &tables, &detail), WEIR_OK);
+    assert_int_equal(
+        wi_storage_write(storage, WI_WRITE_DEFAULT, forget_boot, &tables, &detail), WEIR_OK);
+    wi_storage_close(storage);
+}
+
+/* Start the host again with what the disk holds; the number of the next put. */
+static struct weir_sequence_number
+number_after(unsigned char *disk, size_t size)
+{
+    struct test_dir copy;
+    struct weir_sequence_number number;
+
+    test_dir_join(&dir, "after", copy.path, sizeof copy.path);
+    write_state(copy.path, disk, size);
+    reboot(copy.path);
+    struct weir_stream *stream = open_in(copy.path, WEIR_DURABILITY_FULL);
+    assert_int_equal(put_and_number(stream, 0, &number), WEIR_OK);
+    weir_stream_close(stream);
+    test_dir_remove(&copy);
+    free(disk);
+    return number;
+}
+
+enum first_change {
+    FIRST_PUT_OF_ALL,
+    FIRST_PUT_OF_A_BOOT,
+    FIRST_SPLIT_OF_A_BOOT
+};
+
+/* Make the change; the greatest number that it took. */
+static struct weir_sequence_number
+take_numbers(struct weir_stream *stream, enum first_change change)
+{
+    struct weir_stream_description description = {0};
+    struct weir_sequence_number number;
+
+    if (change != FIRST_SPLIT_OF_A_BOOT) {
+        assert_int_equal(put_and_number(stream, 0, &number), WEIR_OK);
+        return number;
+    }
+    assert_int_equal(
+        weir_stream_split(stream, (struct weir_str){ids[0], strlen(ids[0])}, NULL, &detail),
+        WEIR_OK);
+    assert_int_equal(weir_stream_describe(stream, &description, &detail), WEIR_OK);
+    number = description.shards[description.shard_count - 1].starting_sequence_number;
+    weir_stream_description_free(stream, &description);
+    return number;
+}
+
+/* A consumer may have the first numbers of a boot in its checkpoint when the power fails. */
+static void
+lose_the_first(enum first_change change, enum weir_durability durability, uint64_t seed)
+{
+    struct weir_stream_create_options options = WEIR_STREAM_CREATE_OPTIONS_INIT;
+    struct weir_sequence_number seen;
+    struct weir_sequence_number next;
+    char path[TEST_DIR_PATH_SIZE];
+    size_t size = 0;
+
+    test_dir_make(&dir);
+    options.shards = SHARDS;
+    assert_int_equal(
+        weir_stream_create(weir_env_default(), dir.path, "s", &options, &detail), WEIR_OK);
+    if (change != FIRST_PUT_OF_ALL) {
+        reboot(dir.path);
+    }
+    test_dir_join(&dir, "streams/s/data.mdb", path, sizeof path);
+    power_model_start(path, seed);
+    struct weir_stream *stream = open_in(dir.path, durability);
+    seen = take_numbers(stream, change);
+    /* Without syncs, anything else may be no environment. */
+    unsigned char *disk =
+        durability == WEIR_DURABILITY_NONE ? power_model_synced(&size) : power_model_state(&size);
+    weir_stream_close(stream);
+    power_model_stop();
+    next = number_after(disk, size);
+    assert_true(weir_sequence_number_compare(&next, &seen) > 0);
+    test_dir_remove(&dir);
+}
+
+static void
+gives_no_number_of_a_boot_again_in_the_next(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        lose_the_first(FIRST_PUT_OF_ALL, WEIR_DURABILITY_RELAXED, seed);
+        lose_the_first(FIRST_PUT_OF_A_BOOT, WEIR_DURABILITY_RELAXED, seed);
+    }
+    lose_the_first(FIRST_PUT_OF_ALL, WEIR_DURABILITY_NONE, 1);
+    lose_the_first(FIRST_PUT_OF_A_BOOT, WEIR_DURABILITY_NONE, 1);
+    lose_the_first(FIRST_SPLIT_OF_A_BOOT, WEIR_DURABILITY_NONE, 1);
+    lose_the_first(FIRST_PUT_OF_A_BOOT, WEIR_DURABILITY_FULL, 1);
+}
+
 static unsigned
 puts_wanted(void)
 {
@@ -213,6 +356,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_loses_nothing_that_was_acknowledged),
         cmocka_unit_test(relaxed_loses_at_most_the_newest_put),
+        cmocka_unit_test(gives_no_number_of_a_boot_again_in_the_next),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

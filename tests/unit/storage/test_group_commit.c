@@ -1,12 +1,17 @@
 /* Writes of several threads share transactions, and one that fails takes no other with it. */
+#include <errno.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/version.h>
 
 #include "storage/environment.h"
 #include "storage/storage.h"
@@ -15,6 +20,20 @@
 
 #define THREADS 8
 #define WRITES  200
+
+/* The linker binds LMDB's calls to this function, so it must be visible. */
+static atomic_bool syncs_fail;
+WEIR_API int fdatasync(int fd);
+
+int
+fdatasync(int fd)
+{
+    if (atomic_load(&syncs_fail)) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fdatasync, fd);
+}
 
 struct writer {
     struct fixture *fixture;
@@ -134,12 +153,11 @@ hold_once(void *context)
     return NULL;
 }
 
-/* Run the writers as one group; returns the number of transactions that it took. */
-static uint64_t
-run_as_group(struct fixture *fixture, struct writer *writers, size_t count)
+/* Run the writers as one group. */
+static void
+run_writers(struct fixture *fixture, struct writer *writers, size_t count)
 {
     struct holding holding = {.fixture = fixture, .wanted = count};
-    uint64_t before = wi_storage_version(fixture->storage);
     pthread_t holder;
 
     assert_int_equal(pthread_create(&holder, NULL, hold_once, &holding), 0);
@@ -154,9 +172,20 @@ run_as_group(struct fixture *fixture, struct writer *writers, size_t count)
     }
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(pthread_join(writers[i].thread, NULL), 0);
-        assert_int_equal(writers[i].error, writers[i].returned);
     }
     assert_int_equal(pthread_join(holder, NULL), 0);
+}
+
+/* The same, and each gets what its function returns; returns the number of transactions. */
+static uint64_t
+run_as_group(struct fixture *fixture, struct writer *writers, size_t count)
+{
+    uint64_t before = wi_storage_version(fixture->storage);
+
+    run_writers(fixture, writers, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(writers[i].error, writers[i].returned);
+    }
     return wi_storage_version(fixture->storage) - before;
 }
 
@@ -221,6 +250,26 @@ takes_back_a_function_that_failed_half_way_and_no_other(void **state)
     assert_int_equal(fixture_get(&fixture, 1, &value), WEIR_ENOTFOUND);
     assert_int_equal(fixture_get(&fixture, 2, &value), WEIR_OK);
     assert_int_equal(fixture_get(&fixture, 3, &value), WEIR_ENOTFOUND);
+    fixture_end(&fixture);
+}
+
+/* The lease is lost because of what another one wrote; if that is not committed, it is not lost. */
+static void
+gives_all_of_a_group_the_error_of_its_commit(void **state)
+{
+    struct fixture fixture;
+    struct writer writers[2] = {{.writes_first = true}, {.returned = WEIR_ELEASELOST}};
+    (void)state;
+    fixture_make(&fixture);
+    fixture.options.sync = WI_SYNC_FULL;
+    assert_int_equal(fixture_open(&fixture), WEIR_OK);
+
+    atomic_store(&syncs_fail, true);
+    run_writers(&fixture, writers, 2);
+    atomic_store(&syncs_fail, false);
+    assert_int_equal(writers[0].error, WEIR_EIO);
+    assert_int_equal(writers[1].error, WEIR_EIO);
+    assert_int_equal(fixture_put(&fixture, 0, 1), WEIR_OK);
     fixture_end(&fixture);
 }
 
@@ -323,6 +372,7 @@ main(void)
         cmocka_unit_test(commits_a_queue_at_once),
         cmocka_unit_test(goes_on_after_a_function_that_wrote_nothing),
         cmocka_unit_test(takes_back_a_function_that_failed_half_way_and_no_other),
+        cmocka_unit_test(gives_all_of_a_group_the_error_of_its_commit),
         cmocka_unit_test(serves_readers_while_the_map_grows),
         cmocka_unit_test(refuses_to_work_in_a_forked_child),
     };

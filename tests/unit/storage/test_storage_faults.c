@@ -28,6 +28,13 @@ struct fault {
     atomic_int code;
 };
 
+/* Where a commit is as its last write ends: its meta page is in the map, and, if that was not
+ * synced yet, the commit is not done. */
+static struct {
+    struct wi_storage *storage; /* NULL: not looked at */
+    uint64_t version;           /* of wi_storage_version() at that moment */
+} last_write;
+
 /* The linker binds LMDB's calls to the functions of this program, so they must be visible. */
 static struct fault write_fault;
 static struct fault sync_fault;
@@ -69,7 +76,14 @@ has_failed(struct fault *fault)
 ssize_t
 pwrite(int fd, const void *memory, size_t size, off_t place)
 {
-    return is_failing(&write_fault) ? -1 : (ssize_t)syscall(SYS_pwrite64, fd, memory, size, place);
+    if (is_failing(&write_fault)) {
+        return -1;
+    }
+    const ssize_t written = (ssize_t)syscall(SYS_pwrite64, fd, memory, size, place);
+    if (last_write.storage != NULL) {
+        last_write.version = wi_storage_version(last_write.storage);
+    }
+    return written;
 }
 
 ssize_t
@@ -285,6 +299,26 @@ says_so_when_the_environment_cannot_be_opened_again(void **state)
     fixture_end(&fixture);
 }
 
+/* Or a reader takes a commit for seen whose records it cannot read yet, and waits for the next. */
+static void
+tells_of_a_commit_only_once_readers_see_it(void **state)
+{
+    struct fixture fixture;
+    uint64_t before = 0;
+    (void)state;
+    fixture_make(&fixture);
+    fixture.options.sync = WI_SYNC_FULL;
+    assert_int_equal(fixture_open(&fixture), WEIR_OK);
+    before = wi_storage_version(fixture.storage);
+
+    last_write.storage = fixture.storage;
+    assert_int_equal(fixture_put(&fixture, 1, 1), WEIR_OK);
+    last_write.storage = NULL;
+    assert_true(last_write.version == before);
+    assert_true(wi_storage_version(fixture.storage) == before + 1);
+    fixture_end(&fixture);
+}
+
 static void
 opening_survives_every_failed_allocation_of_lmdb(void **state)
 {
@@ -348,6 +382,7 @@ main(void)
         cmocka_unit_test(is_whole_after_a_full_disk_at_every_write),
         cmocka_unit_test(opens_the_environment_again_after_a_failed_sync),
         cmocka_unit_test(says_so_when_the_environment_cannot_be_opened_again),
+        cmocka_unit_test(tells_of_a_commit_only_once_readers_see_it),
         cmocka_unit_test(opening_survives_every_failed_allocation_of_lmdb),
         cmocka_unit_test(reading_and_writing_survive_every_failed_allocation),
     };

@@ -1,5 +1,6 @@
 /* Directories that hold something else than they should: an error, never a crash, never other
  * data. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <lmdb.h>
 #include <stdint.h>
@@ -388,6 +389,57 @@ says_what_stands_in_the_way_of_a_directory(void **state)
     fixture_end(&fixture);
 }
 
+/* How many descriptors of this process are open on files of the folder; none may outlive exec(). */
+static size_t
+count_descriptors(const struct fixture *fixture)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    const struct dirent *entry = NULL;
+    const char *name = strrchr(fixture->dir.path, '/'); /* links above may have been resolved */
+    size_t count = 0;
+
+    assert_non_null(folder);
+    assert_non_null(name);
+    /* One thread. */
+    while ((entry = readdir(folder)) != NULL) { /* NOLINT(concurrency-mt-unsafe) */
+        char target[TEST_DIR_PATH_SIZE] = {0};
+
+        if (readlinkat(dirfd(folder), entry->d_name, target, sizeof target - 1) > 0 &&
+            strstr(target, name) != NULL) {
+            const int fd = (int)strtol(entry->d_name, NULL, 10);
+
+            assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+            count++;
+        }
+    }
+    closedir(folder);
+    return count;
+}
+
+static void
+leaves_no_descriptor_to_other_programs(void **state)
+{
+    struct fixture fixture;
+    struct wi_storage_options reading;
+    struct wi_storage *reader = NULL;
+    (void)state;
+    fixture_make(&fixture);
+    reading = fixture.options;
+    reading.read_only = true;
+    assert_int_equal(fixture_open(&fixture), WEIR_OK);
+    assert_int_equal(fixture_put(&fixture, 1, 1), WEIR_OK);
+    /* The folder, and data twice, once for meta pages, locks, lock page. */
+    assert_true(count_descriptors(&fixture) >= 5);
+    fixture_close(&fixture);
+
+    assert_int_equal(
+        wi_storage_open(weir_env_default(), &reading, &reader, &fixture.detail), WEIR_OK);
+    assert_true(count_descriptors(&fixture) >= 4);
+    wi_storage_close(reader);
+    assert_int_equal(count_descriptors(&fixture), 0);
+    fixture_end(&fixture);
+}
+
 int
 main(void)
 {
@@ -404,6 +456,7 @@ main(void)
         cmocka_unit_test(keeps_everything_else_when_the_boot_has_changed),
         cmocka_unit_test(knows_which_file_systems_cannot_hold_locks),
         cmocka_unit_test(says_what_stands_in_the_way_of_a_directory),
+        cmocka_unit_test(leaves_no_descriptor_to_other_programs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
