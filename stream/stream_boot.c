@@ -78,11 +78,10 @@ add_gap(MDB_txn *txn, void *context)
 }
 
 enum weir_error
-wi_boot_add_gap(const struct stream_lmdb *stream, uint64_t *ret_gap_end, struct weir_detail *detail)
+wi_boot_add_gap(struct stream_lmdb *stream, uint64_t *ret_gap_end, struct weir_detail *detail)
 {
     struct gap_call call = {.stream = stream};
-    enum weir_error error =
-        wi_storage_write(stream->storage, WI_WRITE_DEFAULT, add_gap, &call, detail);
+    enum weir_error error = wi_trim_and_write(stream, add_gap, &call, detail);
 
     if (error != WEIR_OK) {
         return error;

@@ -109,7 +109,7 @@ bool wi_boot_enter(const struct stream_lmdb *stream, uint64_t gap_end, struct wi
 /* Add the gap of this boot, unless it counts already, and write it to the disk whatever the
  * stream's durability. Once a boot and stream, as a rule; any number of times does no harm. */
 enum weir_error wi_boot_add_gap(
-    const struct stream_lmdb *stream, uint64_t *ret_gap_end, struct weir_detail *detail);
+    struct stream_lmdb *stream, uint64_t *ret_gap_end, struct weir_detail *detail);
 
 /* --- shard_map.c --- */
 
@@ -162,9 +162,9 @@ enum weir_error wi_trim_a_little(
     struct wi_stream_meta *meta,
     size_t blocks_written,
     int64_t now_ms);
-/* For a put that was refused because the map is full: whether something was deleted, so that it is
- * worth another try. Looks once a second when there is nothing. */
-bool wi_trim_to_make_room(struct stream_lmdb *stream);
+/* wi_storage_write(), and when the map is full once more after expired records have made room. */
+enum weir_error wi_trim_and_write(
+    struct stream_lmdb *stream, wi_storage_fn fn, void *context, struct weir_detail *detail);
 enum weir_error wi_embedded_trim(void *source, uint64_t *ret_deleted, struct weir_detail *detail);
 
 /* --- stream_limits.c --- */

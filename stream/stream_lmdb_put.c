@@ -468,21 +468,6 @@ refuse_throttled(struct put_call *call)
     }
 }
 
-/* A map that is full of expired records makes room by itself. */
-static enum weir_error
-write_blocks(struct put_call *call, struct weir_detail *detail)
-{
-    struct stream_lmdb *stream = call->stream;
-    struct weir_detail refusal = {""};
-    enum weir_error error =
-        wi_storage_write(stream->storage, WI_WRITE_DEFAULT, write_put, call, &refusal);
-
-    if (error == WEIR_EFULL && wi_trim_to_make_room(stream)) {
-        return wi_storage_write(stream->storage, WI_WRITE_DEFAULT, write_put, call, detail);
-    }
-    return refusal.text[0] == '\0' ? error : wi_detail(detail, error, "%s", refusal.text);
-}
-
 /* After WEIR_ECONFLICT: WEIR_OK if another attempt may succeed. */
 static enum weir_error
 settle(struct put_call *call, struct weir_detail *detail)
@@ -517,7 +502,7 @@ write_until_settled(struct put_call *call, struct weir_detail *detail)
         }
         error = build_blocks(call);
         if (error == WEIR_OK) {
-            error = write_blocks(call, detail);
+            error = wi_trim_and_write(call->stream, write_put, call, detail);
         }
         if (error != WEIR_ECONFLICT) {
             return error;

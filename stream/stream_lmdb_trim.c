@@ -288,8 +288,9 @@ trim_for_room(MDB_txn *txn, void *context)
     return error == WEIR_OK ? wi_meta_write(txn, &call->stream->tables, &meta) : error;
 }
 
-bool
-wi_trim_to_make_room(struct stream_lmdb *stream)
+/* Whether something was deleted. Looks once a second when there is nothing. */
+static bool
+make_room(struct stream_lmdb *stream)
 {
     struct room_call call = {.stream = stream};
     const int64_t now_ms = wi_mono_ms(stream->env);
@@ -304,6 +305,22 @@ wi_trim_to_make_room(struct stream_lmdb *stream)
     }
     atomic_store(&stream->next_room_ms, now_ms + PUT_TRIM_EVERY_MS);
     return false;
+}
+
+enum weir_error
+wi_trim_and_write(
+    struct stream_lmdb *stream, wi_storage_fn fn, void *context, struct weir_detail *detail)
+{
+    const enum weir_error error =
+        wi_storage_write(stream->storage, WI_WRITE_DEFAULT, fn, context, detail);
+
+    if (error != WEIR_EFULL || !make_room(stream)) {
+        return error;
+    }
+    if (detail != NULL) {
+        detail->text[0] = '\0';
+    }
+    return wi_storage_write(stream->storage, WI_WRITE_DEFAULT, fn, context, detail);
 }
 
 struct trim_call {
