@@ -273,8 +273,10 @@ wi_data_file_is_unfinished(int directory_fd)
 }
 
 enum weir_error
-wi_lock_file_allocate(int directory_fd, unsigned readers_max)
+wi_lock_file_allocate(int directory_fd, unsigned readers_min, unsigned readers_max)
 {
+    const off_t least = LOCK_HEADER_MAX + (off_t)readers_min * LOCK_READER_SIZE;
+    struct stat status = {.st_size = 0};
     int fd =
         openat(directory_fd, WI_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, WI_FILE_MODE);
     int code;
@@ -282,7 +284,11 @@ wi_lock_file_allocate(int directory_fd, unsigned readers_max)
     if (fd < 0) {
         return wi_error_from_errno(errno);
     }
+    (void)fstat(fd, &status);
     code = posix_fallocate(fd, 0, LOCK_HEADER_MAX + (off_t)readers_max * LOCK_READER_SIZE);
+    if (code == ENOSPC && status.st_size >= least) {
+        code = posix_fallocate(fd, 0, status.st_size); /* what is there, without holes */
+    }
     close(fd);
     return wi_error_from_errno(code);
 }

@@ -35,9 +35,11 @@ bool wi_data_file_is_unfinished(int directory_fd);
 /*
  * Give LMDB's lock file its disk space before LMDB maps it: a store into a hole of a full disk is a
  * SIGBUS. Never while this process has the environment open: closing any descriptor of the file
- * would drop LMDB's locks on it.
+ * would drop LMDB's locks on it. And only while no other process has: LMDB counts the slots by the
+ * length that it finds, so one that is open would not see those that are added. A file of an
+ * earlier version, with at least `readers_min`, stays as it is where the disk is full.
  */
-enum weir_error wi_lock_file_allocate(int directory_fd, unsigned readers_max);
+enum weir_error wi_lock_file_allocate(int directory_fd, unsigned readers_min, unsigned readers_max);
 
 /*
  * Make the file as long as the map, without using disk space for it. LMDB leaves trailing pages

@@ -46,8 +46,9 @@ open_mdb(struct wi_environment *environment, MDB_env *mdb)
 
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", environment->directory_fd);
     code = mdb_env_set_maxdbs(mdb, environment->databases_max);
+    /* The least: LMDB counts the slots by the file, which has been given its size before. */
     if (code == 0) {
-        code = mdb_env_set_maxreaders(mdb, WI_READERS_MAX);
+        code = mdb_env_set_maxreaders(mdb, WI_READERS_MIN);
     }
     if (code == 0) {
         code = mdb_env_set_mapsize(mdb, environment->map_bytes);

@@ -20,8 +20,9 @@
 
 #define WI_DATABASES_MAX       32   /* named databases of one environment */
 #define WI_DATABASE_NAME_SIZE  64   /* with the final zero */
-#define WI_IDLE_READS_MAX      32   /* finished read transactions kept for the next reader */
-#define WI_READERS_MAX         1024 /* read transactions of all processes together */
+#define WI_IDLE_READS_MAX      4    /* finished ones kept, with their slots, for the next reader */
+#define WI_READERS_MAX         8192 /* slots: read transactions of all processes together */
+#define WI_READERS_MIN         1024 /* slots of a lock file that could not be made larger */
 #define WI_GROUP_MAX           256  /* writes in one transaction */
 #define WI_BEGIN_TRIES         8    /* a map that grows under us, an environment to open again */
 #define WI_READER_CHECK_WRITES 1024 /* commits between two searches for dead readers */

@@ -197,7 +197,7 @@ open_files(
         return error;
     }
     if (is_quiet && environment->lock.is_writable) {
-        error = wi_lock_file_allocate(directory_fd, WI_READERS_MAX);
+        error = wi_lock_file_allocate(directory_fd, WI_READERS_MIN, WI_READERS_MAX);
     }
     if (error != WEIR_OK) {
         return wi_detail(detail, error, "cannot make " WI_LOCK_FILE ": %s", weir_error_text(error));

@@ -25,6 +25,8 @@
 #define PAGE_BYTES  4096
 #define CANNOT      77 /* exit status of a child whose case is not possible here */
 #define ROUNDS      3
+#define FILES_PAGES 180   /* more than an empty directory needs */
+#define LOCK_BEFORE 69632 /* bytes of lock.mdb while it had room for 1,024 readers */
 
 /* Pass on what a child found out: 0, or skip, or fail with its number. */
 static void
@@ -180,7 +182,7 @@ open_with_space_left(struct fixture *fixture, const char *filler, size_t free_by
 {
     enum weir_error error;
 
-    if (mount("weir-test", fixture->dir.path, "tmpfs", 0, "size=400k") != 0) {
+    if (mount("weir-test", fixture->dir.path, "tmpfs", 0, "size=900k") != 0) {
         return CANNOT;
     }
     if (!leave_free(filler, free_bytes)) {
@@ -211,7 +213,7 @@ open_on_a_full_disk(struct fixture *fixture, void *context)
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
         return CANNOT;
     }
-    for (size_t pages = 0; pages < 50 && status == 0; pages++) {
+    for (size_t pages = 0; pages < FILES_PAGES && status == 0; pages++) {
         status = open_with_space_left(fixture, filler, pages * PAGE_BYTES);
     }
     return status;
@@ -225,6 +227,75 @@ opens_on_a_disk_of_any_fullness_or_says_full(void **state)
     fixture_make(&fixture);
 
     assert_child(&fixture, open_on_a_full_disk);
+}
+
+/* --- a lock file of an earlier version --- */
+
+static off_t
+file_size(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 ? status.st_size : -1;
+}
+
+/* Open, use and close. */
+static bool
+can_be_used(struct fixture *fixture)
+{
+    const bool works = fixture_open(fixture) == WEIR_OK && fixture_put(fixture, 1, 42) == WEIR_OK;
+
+    fixture_close(fixture);
+    return works;
+}
+
+static bool
+can_be_read(struct fixture *fixture)
+{
+    uint64_t value = 0;
+    const bool works =
+        fixture_open(fixture) == WEIR_OK && fixture_get(fixture, 1, &value) == WEIR_OK;
+
+    fixture_close(fixture);
+    return works && value == 42;
+}
+
+static int
+open_with_a_small_lock_file(struct fixture *fixture, void *context)
+{
+    char data[TEST_DIR_PATH_SIZE];
+    char filler[TEST_DIR_PATH_SIZE];
+    char lock[TEST_DIR_PATH_SIZE];
+
+    (void)context;
+    fixture_path(fixture, "filler", filler);
+    fixture_path(fixture, "data", data);
+    fixture_path(fixture, "data/lock.mdb", lock);
+    fixture->options.directory = data;
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("weir-test", fixture->dir.path, "tmpfs", 0, "size=4m") != 0) {
+        return CANNOT;
+    }
+    if (!can_be_used(fixture)) {
+        return 1;
+    }
+    if (truncate(lock, LOCK_BEFORE) != 0 || !leave_free(filler, 0)) {
+        return 2;
+    }
+    if (!can_be_read(fixture) || file_size(lock) != LOCK_BEFORE || unlink(filler) != 0) {
+        return 3;
+    }
+    return can_be_used(fixture) && file_size(lock) > LOCK_BEFORE ? 0 : 4;
+}
+
+static void
+takes_a_small_lock_file_until_the_disk_has_room_for_a_larger_one(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    fixture_make(&fixture);
+
+    assert_child(&fixture, open_with_a_small_lock_file);
 }
 
 /* --- permissions --- */
@@ -427,6 +498,7 @@ main(void)
         cmocka_unit_test(says_full_at_a_file_size_limit_and_goes_on_behind_it),
         cmocka_unit_test(says_full_on_a_full_disk_and_goes_on_when_there_is_space),
         cmocka_unit_test(opens_on_a_disk_of_any_fullness_or_says_full),
+        cmocka_unit_test(takes_a_small_lock_file_until_the_disk_has_room_for_a_larger_one),
         cmocka_unit_test(reads_where_it_may_not_write),
         cmocka_unit_test(does_not_read_without_permission_while_others_write),
         cmocka_unit_test(refuses_a_second_pid_namespace_but_not_the_next_one),

@@ -3,6 +3,7 @@
 #include <lmdb.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -236,6 +237,44 @@ counts_commits_and_bytes(void **state)
     fixture_end(&fixture);
 }
 
+static int
+count_slot(const char *line, void *context)
+{
+    size_t *count = context;
+
+    *count += strtol(line, NULL, 10) > 0 ? 1 : 0; /* begins with the pid */
+    return 0;
+}
+
+/* A slot that is kept is lost to all other processes. */
+static void
+keeps_few_slots_of_readers_that_have_ended(void **state)
+{
+    struct fixture fixture;
+    MDB_txn *reads[32];
+    unsigned slots = 0;
+    size_t used = 0;
+    (void)state;
+    fixture_make(&fixture);
+    assert_int_equal(fixture_open(&fixture), WEIR_OK);
+    struct wi_environment *environment = fixture.storage->environment;
+
+    assert_int_equal(mdb_env_get_maxreaders(environment->mdb, &slots), 0);
+    assert_true(slots >= WI_READERS_MAX);
+    for (size_t i = 0; i < 32; i++) {
+        assert_int_equal(wi_environment_begin_read(environment, &reads[i]), 0);
+    }
+    (void)mdb_reader_list(environment->mdb, count_slot, &used);
+    assert_int_equal(used, 32);
+    for (size_t i = 0; i < 32; i++) {
+        wi_environment_end_read(environment, reads[i]);
+    }
+    used = 0;
+    (void)mdb_reader_list(environment->mdb, count_slot, &used);
+    assert_int_equal(used, WI_IDLE_READS_MAX);
+    fixture_end(&fixture);
+}
+
 static void
 grows_the_map_without_losing_a_write(void **state)
 {
@@ -387,6 +426,7 @@ main(void)
         cmocka_unit_test(writes_through_a_share_beside_one_that_only_reads),
         cmocka_unit_test(opens_many_databases_once_each),
         cmocka_unit_test(counts_commits_and_bytes),
+        cmocka_unit_test(keeps_few_slots_of_readers_that_have_ended),
         cmocka_unit_test(grows_the_map_without_losing_a_write),
         cmocka_unit_test(keeps_a_reserve_for_those_who_make_room),
         cmocka_unit_test(accepts_writes_again_once_data_was_deleted),
