@@ -84,7 +84,8 @@ struct wi_lease_store_ops {
     void (*close)(void *store);
 
     /* Join an application: creates it from `wish` if it is new, else returns what is agreed. With
-     * no live worker, lease duration and stream of `wish` replace the old ones (rows stay). */
+     * no live worker, lease duration and stream of `wish` replace the old ones (rows stay). What a
+     * join returns after put_worker() holds as long as that session lives. */
     enum weir_error (*open_application)(
         void *store, const struct wi_application *wish, struct wi_application *ret);
 
