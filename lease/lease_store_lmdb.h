@@ -199,6 +199,8 @@ enum weir_error wi_lmdb_renew(
     struct wi_renew_answer *ret_answer);
 enum weir_error wi_lmdb_put_worker(void *context, const struct wi_worker *worker);
 enum weir_error wi_lmdb_remove_worker(void *context, const char *owner);
+enum weir_error wi_lmdb_remove_dead_worker(
+    void *context, uint64_t term, const char *owner, uint64_t expected_counter);
 enum weir_error wi_lmdb_request_drain(void *context, const char *worker_name);
 
 /* lease_store_lmdb_application.c */

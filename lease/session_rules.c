@@ -96,6 +96,14 @@ wi_session_fence(
 }
 
 enum weir_error
+wi_session_check_removal(const struct wi_owner_view *view, uint64_t expected_counter)
+{
+    bool is_dead = view->fenced || view->process_gone || view->counter == expected_counter;
+
+    return is_dead ? WEIR_OK : WEIR_ECONFLICT;
+}
+
+enum weir_error
 wi_leader_check_term(const struct wi_leader *leader, uint64_t term)
 {
     bool leads = leader->owner[0] != '\0' && leader->term == term;

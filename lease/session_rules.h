@@ -48,6 +48,10 @@ WEIR_MUST_CHECK enum weir_error wi_session_renew(
 WEIR_MUST_CHECK enum weir_error wi_session_fence(
     struct wi_session *session, bool is_new, const char *owner, uint64_t expected_counter);
 
+/* R3: may a leader remove it as that of a dead worker? WEIR_ECONFLICT: its counter moved. */
+WEIR_MUST_CHECK enum weir_error wi_session_check_removal(
+    const struct wi_owner_view *view, uint64_t expected_counter);
+
 /* R12. Term 0: an operator's or a worker's own write, not checked. */
 WEIR_MUST_CHECK enum weir_error wi_leader_check_term(const struct wi_leader *leader, uint64_t term);
 

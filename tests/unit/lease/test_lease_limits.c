@@ -101,6 +101,27 @@ fences_a_session_by_what_was_seen_of_it(void **state)
     assert_int_equal(wi_session_fence(&session, false, "w1", 4), WEIR_OK);
 }
 
+static bool
+may_be_removed(bool fenced, bool process_gone, uint64_t counter)
+{
+    const struct wi_owner_view view = {
+        .registered = true, .fenced = fenced, .process_gone = process_gone, .counter = 5};
+
+    return wi_session_check_removal(&view, counter) == WEIR_OK;
+}
+
+/* R3, R9 */
+static void
+removes_a_worker_that_is_gone_or_as_seen(void **state)
+{
+    (void)state;
+    assert_true(may_be_removed(false, false, 5));
+    assert_false(may_be_removed(false, false, 4));
+    assert_false(may_be_removed(false, false, 6));
+    assert_true(may_be_removed(true, false, 4));
+    assert_true(may_be_removed(false, true, 4));
+}
+
 /* R12 */
 static void
 takes_the_lead_only_after_the_term_that_was_seen(void **state)
@@ -233,6 +254,7 @@ main(void)
         cmocka_unit_test(takes_no_endless_parent),
         cmocka_unit_test(fences_a_session_by_what_was_seen_of_it),
         cmocka_unit_test(takes_the_lead_only_after_the_term_that_was_seen),
+        cmocka_unit_test(removes_a_worker_that_is_gone_or_as_seen),
         cmocka_unit_test(changes_no_owner_after_the_last_epoch),
         cmocka_unit_test(counts_no_further_than_the_last_counter_and_term),
         cmocka_unit_test(knows_the_settings_of_an_application),
