@@ -104,6 +104,7 @@ next_single(struct wi_coordinator_pass *pass, const struct wi_plan_singles *sing
         .lease_key = is_worker ? NULL : single->key,
         .owner = is_worker ? single->key : NULL,
         .expected_epoch = single->epoch,
+        .expected_counter = single->counter,
         .count = 1,
     };
 }

@@ -298,6 +298,7 @@ list_dead_workers(const struct making *making, struct wi_plan_singles *ret)
             struct wi_plan_single *item = &ret->items[ret->count++];
 
             memcpy(item->key, worker->owner, sizeof worker->owner);
+            item->counter = worker->counter;
         }
     }
     wi_free(making->env, owns);

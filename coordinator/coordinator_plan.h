@@ -36,7 +36,8 @@ struct wi_plan_input {
 /* A row that is written by itself. */
 struct wi_plan_single {
     char key[WEIR_LEASE_KEY_SIZE]; /* of a lease, or the owner of a worker */
-    uint64_t epoch;
+    uint64_t epoch;                /* of the lease */
+    uint64_t counter;              /* of the worker */
 };
 
 struct wi_plan_singles {

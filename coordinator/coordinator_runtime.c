@@ -64,7 +64,8 @@ execute(
     case WI_COORDINATOR_REMOVE_LEASE:
         return ops->remove(store, action->term, action->lease_key, action->expected_epoch);
     case WI_COORDINATOR_REMOVE_WORKER:
-        return ops->remove_worker(store, action->owner);
+        return ops->remove_dead_worker(
+            store, action->term, action->owner, action->expected_counter);
     case WI_COORDINATOR_WAIT:
     case WI_COORDINATOR_READ_TABLE:
         break;

@@ -59,7 +59,7 @@ enum wi_coordinator_action_type {
     WI_COORDINATOR_REQUEST_HANDOFF, /* handoffs */
     WI_COORDINATOR_REVOKE,          /* lease_key, expected_epoch */
     WI_COORDINATOR_REMOVE_LEASE,    /* lease_key, expected_epoch */
-    WI_COORDINATOR_REMOVE_WORKER    /* owner: a dead one without leases */
+    WI_COORDINATOR_REMOVE_WORKER    /* owner: a dead one without leases; expected_counter */
 };
 
 /* What the runtime is to do. Arrays and strings belong to the engine until the next step. */

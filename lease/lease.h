@@ -8,6 +8,12 @@
 
 #include <weir/types.h>
 
+/* Epochs, counters and terms end here. A row with a higher one is damaged, and one that would grow
+ * beyond it is left as it is. */
+#define WI_NUMBER_LAST (UINT64_MAX - 1)
+/* Longest lease duration of a row; a worker asks for an hour at most. */
+#define WI_LEASE_DURATION_MS_MAX INT64_C(86400000)
+
 /* Why a hand-off was asked for. */
 enum wi_handoff_reason {
     WI_HANDOFF_NONE = 0,

@@ -258,7 +258,8 @@ wi_row_decode_session(
                                .fenced = message->fenced,
                                .drain_requested = message->drain_requested};
     valid = take_text(ret->worker.owner, sizeof ret->worker.owner, message->owner) &&
-            ret->worker.owner[0] != '\0' && wi_str_equal_z(key, ret->worker.owner);
+            ret->worker.owner[0] != '\0' && ret->worker.counter <= WI_NUMBER_LAST &&
+            wi_str_equal_z(key, ret->worker.owner);
     return valid ? WEIR_OK : WEIR_ECORRUPT;
 }
 
@@ -288,13 +289,15 @@ wi_row_decode_leader(
 {
     enum weir_error error = open_row(row, &weir__leader__descriptor, key, value);
     const Weir__Leader *message;
+    bool valid;
 
     if (error != WEIR_OK) {
         return error;
     }
     message = (const Weir__Leader *)row->message;
     *ret = (struct wi_leader){.term = message->term, .owner_state = WI_OWNER_NONE};
-    return take_text(ret->owner, sizeof ret->owner, message->owner) ? WEIR_OK : WEIR_ECORRUPT;
+    valid = take_text(ret->owner, sizeof ret->owner, message->owner) && ret->term <= WI_NUMBER_LAST;
+    return valid ? WEIR_OK : WEIR_ECORRUPT;
 }
 
 enum weir_error

@@ -66,7 +66,8 @@ handoff_is_valid(const struct wi_handoff *handoff)
 static bool
 ownership_is_valid(const struct wi_lease *lease)
 {
-    if (!is_terminated(lease->owner, sizeof lease->owner) || lease->epoch == 0) {
+    if (!is_terminated(lease->owner, sizeof lease->owner) || lease->epoch == 0 ||
+        lease->epoch > WI_NUMBER_LAST) {
         return false;
     }
     return lease->owner[0] != '\0' || (!lease->revoked && lease->handoff.reason == WI_HANDOFF_NONE);
@@ -124,6 +125,13 @@ wi_lease_create(const struct wi_lease *wish, uint64_t epoch_floor, struct wi_lea
     return error;
 }
 
+/* Only the row of a stranger comes to its last epoch. */
+static bool
+may_change_owner(const struct wi_lease *lease)
+{
+    return lease->epoch < WI_NUMBER_LAST;
+}
+
 enum weir_error
 wi_lease_check_holder(const struct wi_lease *lease, const char *owner, uint64_t epoch)
 {
@@ -149,7 +157,7 @@ wi_lease_judge_assignment(
     enum wi_owner_state state = wi_owner_view_state(lease->owner, owner);
     bool judged_by_counter = state == WI_OWNER_ALIVE && !lease->revoked;
 
-    if (lease->epoch != assignment->expected_epoch) {
+    if (lease->epoch != assignment->expected_epoch || !may_change_owner(lease)) {
         return WEIR_ECONFLICT;
     }
     if (!wi_owner_view_may_receive(receiver)) {
@@ -192,7 +200,7 @@ wi_lease_apply_assignment(struct wi_lease *lease, const struct wi_assignment *as
 {
     bool pinned = is_operators_wish(lease, assignment->to);
 
-    if (lease->epoch != assignment->expected_epoch) {
+    if (lease->epoch != assignment->expected_epoch || !may_change_owner(lease)) {
         return WEIR_ECONFLICT;
     }
     if (lease->owner[0] != '\0') {
@@ -315,6 +323,9 @@ wi_lease_apply_release(
     enum weir_error error = wi_lease_check_holder(lease, release->owner, release->epoch);
     bool to_receiver = release->to[0] != '\0' && wi_owner_view_may_receive(receiver);
 
+    if (error == WEIR_OK && !may_change_owner(lease)) {
+        error = WEIR_ECORRUPT;
+    }
     if (error == WEIR_OK && release->has_checkpoint) {
         error = check_advance(lease, &release->checkpoint);
     }

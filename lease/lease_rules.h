@@ -49,8 +49,9 @@ WEIR_MUST_CHECK enum weir_error wi_lease_check_renewal(
     const struct wi_lease *lease, const char *owner, uint64_t epoch);
 
 /*
- * R3, R5, R9: may the lease be assigned? WEIR_ECONFLICT: not as seen. WEIR_ENOTFOUND: no such
- * receiver. On WEIR_OK *ret_fence tells whether the owner's session must be fenced first.
+ * R3, R5, R9: may the lease be assigned? WEIR_ECONFLICT: not as seen, or at its last epoch, which
+ * is to hinder no other lease of the pass. WEIR_ENOTFOUND: no such receiver. On WEIR_OK *ret_fence
+ * tells whether the owner's session must be fenced first.
  */
 WEIR_MUST_CHECK enum weir_error wi_lease_judge_assignment(
     const struct wi_lease *lease,
@@ -84,7 +85,7 @@ WEIR_MUST_CHECK enum weir_error wi_lease_apply_prepare(
 bool wi_lease_is_prepared(const struct wi_lease *lease, const struct weir_position *position);
 
 /* R6's second half: final checkpoint and next owner at once. A receiver that may not receive gets
- * nothing: the lease becomes unowned. */
+ * nothing: the lease becomes unowned. WEIR_ECORRUPT at its last epoch. */
 WEIR_MUST_CHECK enum weir_error wi_lease_apply_release(
     struct wi_lease *lease, const struct wi_release *release, const struct wi_owner_view *receiver);
 

@@ -84,7 +84,8 @@ struct wi_lease_store_ops {
     void (*close)(void *store);
 
     /* Join an application: creates it from `wish` if it is new, else returns what is agreed. With
-     * no live worker, lease duration and stream of `wish` replace the old ones (rows stay). */
+     * no live worker, lease duration and stream of `wish` replace the old ones (rows stay). What a
+     * join returns after put_worker() holds as long as that session lives. */
     enum weir_error (*open_application)(
         void *store, const struct wi_application *wish, struct wi_application *ret);
 
@@ -158,8 +159,12 @@ struct wi_lease_store_ops {
 
     /* Register this process start, or change its own row (draining, max_leases). */
     enum weir_error (*put_worker)(void *store, const struct wi_worker *worker);
-    /* Remove a row that owns no lease any more. WEIR_ECONFLICT if it does. */
+    /* A worker leaves: remove its row, which owns no lease any more. WEIR_ECONFLICT if it does. */
     enum weir_error (*remove_worker)(void *store, const char *owner);
+    /* The leader removes the row of another: WEIR_ECONFLICT too if it neither is GONE nor has its
+     * counter as seen unchanged for D, or if the term is over. */
+    enum weir_error (*remove_dead_worker)(
+        void *store, uint64_t term, const char *owner, uint64_t expected_counter);
     /* Operator: ask the workers with this name to leave. WEIR_ENOTFOUND. */
     enum weir_error (*request_drain)(void *store, const char *worker_name);
 

@@ -62,6 +62,7 @@ static const struct wi_lease_store_ops dynamodb_ops = {
     .finish_shard = wi_dynamodb_finish_shard,
     .put_worker = wi_dynamodb_put_worker,
     .remove_worker = wi_dynamodb_remove_worker,
+    .remove_dead_worker = wi_dynamodb_remove_dead_worker,
     .request_drain = wi_dynamodb_request_drain,
     .take_leader = wi_dynamodb_take_leader,
     .release_leader = wi_dynamodb_release_leader,

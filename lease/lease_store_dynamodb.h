@@ -273,6 +273,8 @@ enum weir_error wi_dynamodb_open_application(
     void *context, const struct wi_application *wish, struct wi_application *ret);
 enum weir_error wi_dynamodb_put_worker(void *context, const struct wi_worker *worker);
 enum weir_error wi_dynamodb_remove_worker(void *context, const char *owner);
+enum weir_error wi_dynamodb_remove_dead_worker(
+    void *context, uint64_t term, const char *owner, uint64_t expected_counter);
 enum weir_error wi_dynamodb_request_drain(void *context, const char *worker_name);
 enum weir_error wi_dynamodb_reset(void *context, const struct weir_position *position);
 

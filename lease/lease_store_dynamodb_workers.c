@@ -245,31 +245,65 @@ leave_without_row(struct wi_dynamodb_store *store, const char *owner)
     return has_left;
 }
 
+/* `worker`: its row as just read. */
+static enum weir_error
+remove_row(struct wi_dynamodb_store *store, const struct wi_dynamodb_worker *worker)
+{
+    enum weir_error error = WEIR_OK;
+    bool owns = false;
+
+    if (wi_dynamodb_mode(store) == WI_DYNAMODB_MODE_3X) {
+        /* By the index, which 2.x does not have. */
+        error = owns_a_lease(store, worker->worker.owner, &owns);
+    }
+    if (error == WEIR_OK && owns) {
+        error = WEIR_ECONFLICT;
+    }
+    if (error == WEIR_OK) {
+        error = delete_worker(store, worker);
+    }
+    if (error == WEIR_OK) {
+        wi_dynamodb_raise_hint(store);
+    }
+    return error;
+}
+
 enum weir_error
 wi_dynamodb_remove_worker(void *context, const char *owner)
 {
     struct wi_dynamodb_store *store = context;
     struct wi_dynamodb_worker worker;
     enum weir_error error = WEIR_OK;
-    bool owns = false;
 
     if (leave_without_row(store, owner)) {
         return WEIR_OK;
     }
     error = wi_dynamodb_get_worker(store, owner, &worker);
-    if (error == WEIR_OK && wi_dynamodb_mode(store) == WI_DYNAMODB_MODE_3X) {
-        error = owns_a_lease(store, owner, &owns); /* by the index, which 2.x does not have */
-    }
-    if (error == WEIR_OK && owns) {
-        error = WEIR_ECONFLICT;
-    }
+    return error == WEIR_OK ? remove_row(store, &worker) : error;
+}
+
+/* The counter that callers were told is one of listings, not of the row: it must be the last one's,
+ * and the row as that listing found it. */
+enum weir_error
+wi_dynamodb_remove_dead_worker(
+    void *context, uint64_t term, const char *owner, uint64_t expected_counter)
+{
+    struct wi_dynamodb_store *store = context;
+    struct wi_dynamodb_worker worker;
+    bool is_as_seen = false;
+    enum weir_error error = wi_dynamodb_check_term(store, term);
+
     if (error == WEIR_OK) {
-        error = delete_worker(store, &worker);
+        error = wi_dynamodb_get_worker(store, owner, &worker);
     }
-    if (error == WEIR_OK) {
-        wi_dynamodb_raise_hint(store);
+    if (error != WEIR_OK) {
+        return error;
     }
-    return error;
+    pthread_mutex_lock(&store->mutex);
+    is_as_seen = wi_dynamodb_watch_shows(&store->watch, &worker, expected_counter);
+    pthread_mutex_unlock(&store->mutex);
+    return is_as_seen || wi_dynamodb_process_is_gone(store, &worker) ? remove_row(store, &worker)
+                                                                     : WEIR_ECONFLICT;
 }
 
 enum weir_error

@@ -109,6 +109,7 @@ static const struct wi_lease_store_ops lmdb_ops = {
     .finish_shard = wi_lmdb_finish_shard,
     .put_worker = wi_lmdb_put_worker,
     .remove_worker = wi_lmdb_remove_worker,
+    .remove_dead_worker = wi_lmdb_remove_dead_worker,
     .request_drain = wi_lmdb_request_drain,
     .take_leader = wi_lmdb_take_leader,
     .release_leader = wi_lmdb_release_leader,

@@ -127,7 +127,10 @@ enum weir_error wi_lmdb_count_workers(struct wi_lmdb_store *store, size_t *ret);
 /* Into a table with room for `capacity` workers; WEIR_ERANGE if there are more by now. */
 enum weir_error wi_lmdb_fill_workers(
     struct wi_lmdb_store *store, size_t capacity, struct wi_lease_table *table);
-enum weir_error wi_lmdb_has_live_worker(struct wi_lmdb_store *store, bool *ret);
+/* Sessions as they are now. Allowed with the writer lock of `leases`: no lock, no allocation. */
+enum weir_error wi_lmdb_has_live_worker(const struct wi_lmdb_store *store, bool *ret);
+/* All sessions but those of live workers: unreadable ones too. */
+enum weir_error wi_lmdb_drop_dead_workers(const struct wi_lmdb_store *store);
 
 /* R3: declare a silent owner dead. */
 struct wi_lmdb_fence {
@@ -196,6 +199,8 @@ enum weir_error wi_lmdb_renew(
     struct wi_renew_answer *ret_answer);
 enum weir_error wi_lmdb_put_worker(void *context, const struct wi_worker *worker);
 enum weir_error wi_lmdb_remove_worker(void *context, const char *owner);
+enum weir_error wi_lmdb_remove_dead_worker(
+    void *context, uint64_t term, const char *owner, uint64_t expected_counter);
 enum weir_error wi_lmdb_request_drain(void *context, const char *worker_name);
 
 /* lease_store_lmdb_application.c */

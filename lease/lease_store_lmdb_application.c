@@ -1,7 +1,9 @@
 /* The application and its leader in the LMDB backend. */
 #include <lmdb.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <weir/error.h>
 #include <weir/types.h>
@@ -16,19 +18,40 @@
 /* --- application --- */
 
 struct join_write {
-    struct wi_lmdb_store *store;
+    const struct wi_lmdb_store *store;
     const struct wi_application *wish;
-    bool has_live_worker;
     struct wi_application agreed;
-    bool changed;
 };
 
-static enum weir_error
-join(MDB_txn *txn, struct join_write *write, struct wi_row *row)
+/* Only then does it matter whether somebody lives. */
+static bool
+differs(const struct wi_application *agreed, const struct wi_application *wish)
 {
+    return strcmp(agreed->stream_url, wish->stream_url) != 0 ||
+           agreed->lease_duration_ms != wish->lease_duration_ms;
+}
+
+/*
+ * One agreement at a time, though sessions lie in another environment. Every join holds the leases
+ * writer lock, also one that changes nothing, and looks for live workers while it holds it. A
+ * worker registers first (put_worker, committed) and adopts what its second join returns. Let J be
+ * a join that finds nobody alive and replaces the agreement. Of the two one has the lock first:
+ * - J: the worker's join reads what J wrote, and adopts that.
+ * - The worker: its session was committed before it took the lock, J looks after that, and a read
+ *   transaction that begins later sees it: J finds it alive and replaces nothing.
+ * A look at sessions before J has the lock, or an adoption without it, would let each miss the
+ * other, and two workers would count with two lease durations (R1, R3).
+ * Functions of one group commit run one after another, so the same holds for them.
+ */
+static enum weir_error
+write_join(MDB_txn *txn, void *context)
+{
+    struct join_write *write = context;
+    struct wi_application_facts facts = {.exists = false};
+    bool changed = false;
     MDB_stat status;
-    struct wi_application_facts facts = {.has_live_worker = write->has_live_worker};
-    enum weir_error error = wi_lmdb_get_application(txn, write->store, row, &write->agreed);
+    struct wi_row row;
+    enum weir_error error = wi_lmdb_get_application(txn, write->store, &row, &write->agreed);
 
     if (error == WEIR_OK) {
         error = wi_error_from_lmdb(mdb_stat(txn, write->store->lease_rows, &status));
@@ -38,25 +61,13 @@ join(MDB_txn *txn, struct join_write *write, struct wi_row *row)
     }
     facts.exists = write->agreed.stream_url[0] != '\0';
     facts.has_leases = status.ms_entries > 0;
-    return wi_application_join(&write->agreed, write->wish, &facts, &write->changed);
-}
-
-static enum weir_error
-read_join(MDB_txn *txn, void *context)
-{
-    struct wi_row row;
-
-    return join(txn, context, &row);
-}
-
-static enum weir_error
-write_join(MDB_txn *txn, void *context)
-{
-    struct join_write *write = context;
-    struct wi_row row;
-    enum weir_error error = join(txn, write, &row);
-
-    return error == WEIR_OK && write->changed
+    if (facts.exists && differs(&write->agreed, write->wish)) {
+        error = wi_lmdb_has_live_worker(write->store, &facts.has_live_worker);
+    }
+    if (error == WEIR_OK) {
+        error = wi_application_join(&write->agreed, write->wish, &facts, &changed);
+    }
+    return error == WEIR_OK && changed
                ? wi_lmdb_put_application(txn, write->store, &row, &write->agreed)
                : error;
 }
@@ -65,17 +76,11 @@ enum weir_error
 wi_lmdb_open_application(
     void *context, const struct wi_application *wish, struct wi_application *ret)
 {
-    struct wi_lmdb_store *store = context;
+    const struct wi_lmdb_store *store = context;
     struct join_write write = {.store = store, .wish = wish};
-    enum weir_error error = wi_lmdb_has_live_worker(store, &write.has_live_worker);
+    enum weir_error error =
+        wi_storage_write(store->leases, WI_WRITE_RESERVE, write_join, &write, NULL);
 
-    /* Mostly there is nothing to agree on: then no write, and no wait for the writers' lock. */
-    if (error == WEIR_OK) {
-        error = wi_storage_read(store->leases, read_join, &write);
-    }
-    if (error == WEIR_OK && write.changed) {
-        error = wi_storage_write(store->leases, WI_WRITE_DEFAULT, write_join, &write, NULL);
-    }
     if (error == WEIR_OK) {
         *ret = write.agreed;
     }
@@ -99,10 +104,18 @@ write_reset(MDB_txn *txn, void *context)
     struct wi_leader leader;
     struct wi_row application_row;
     struct wi_row leader_row;
+    bool has_live_worker = false;
     enum weir_error error = wi_lmdb_get_application(txn, store, &application_row, &application);
 
     if (error == WEIR_OK && application.stream_url[0] == '\0') {
         error = WEIR_ENOTFOUND;
+    }
+    /* With the lock, as in write_join(): who registers later joins a table that is reset. */
+    if (error == WEIR_OK) {
+        error = wi_lmdb_has_live_worker(store, &has_live_worker);
+    }
+    if (error == WEIR_OK && has_live_worker) {
+        error = WEIR_ESTATE;
     }
     if (error == WEIR_OK) {
         error = wi_lmdb_get_counters(txn, store, &table);
@@ -126,35 +139,20 @@ write_reset(MDB_txn *txn, void *context)
     return error == WEIR_OK ? wi_lmdb_put_counters(txn, store, &table) : error;
 }
 
-static enum weir_error
-write_no_workers(MDB_txn *txn, void *context)
-{
-    const struct reset_write *write = context;
-
-    return wi_error_from_lmdb(mdb_drop(txn, write->store->workers, 0));
-}
-
 enum weir_error
 wi_lmdb_reset(void *context, const struct weir_position *position)
 {
     struct wi_lmdb_store *store = context;
     struct reset_write write = {store, position};
-    bool has_live_worker = false;
     enum weir_error error;
 
     if (position->type < WEIR_TRIM_HORIZON || position->type >= WEIR_SHARD_END) {
         return WEIR_EINVAL;
     }
-    error = wi_lmdb_has_live_worker(store, &has_live_worker);
-    if (error == WEIR_OK && has_live_worker) {
-        error = WEIR_ESTATE;
-    }
     /* Rows first: sessions without rows are harmless, rows without sessions are not asked for. */
+    error = wi_storage_write(store->leases, WI_WRITE_RESERVE, write_reset, &write, NULL);
     if (error == WEIR_OK) {
-        error = wi_storage_write(store->leases, WI_WRITE_RESERVE, write_reset, &write, NULL);
-    }
-    if (error == WEIR_OK && store->liveness != NULL) {
-        error = wi_storage_write(store->liveness, WI_WRITE_RESERVE, write_no_workers, &write, NULL);
+        error = wi_lmdb_drop_dead_workers(store);
     }
     if (error == WEIR_OK) {
         wi_storage_wake(store->leases, 0);

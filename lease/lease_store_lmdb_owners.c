@@ -269,22 +269,78 @@ wi_lmdb_list_workers(struct wi_lmdb_store *store, struct wi_lease_table *ret)
     return WEIR_OK;
 }
 
-enum weir_error
-wi_lmdb_has_live_worker(struct wi_lmdb_store *store, bool *ret)
-{
-    struct wi_lease_table table;
-    enum weir_error error = wi_lmdb_list_workers(store, &table);
-    bool found = false;
+/* --- the living and the dead --- */
 
-    if (error != WEIR_OK) {
-        return error;
+struct sessions_walk {
+    const struct wi_lmdb_store *store;
+    bool drops_dead; /* else ends at the first live one */
+    bool found_live;
+};
+
+static bool
+is_live(const MDB_val *key, const MDB_val *value)
+{
+    struct wi_session session;
+    struct wi_row row;
+    enum weir_error error = wi_row_decode_session(
+        &row,
+        (struct weir_str){key->mv_data, key->mv_size},
+        (struct weir_bytes){value->mv_data, value->mv_size},
+        &session);
+
+    return error == WEIR_OK && !session.fenced && !wi_lmdb_process_is_gone(session.worker.owner);
+}
+
+static enum weir_error
+walk_sessions(MDB_txn *txn, void *context)
+{
+    struct sessions_walk *walk = context;
+    MDB_cursor *cursor = NULL;
+    MDB_val key = {0, NULL};
+    MDB_val value = {0, NULL};
+    int code = mdb_cursor_open(txn, walk->store->workers, &cursor);
+
+    walk->found_live = false;
+    if (code != 0) {
+        return wi_error_from_lmdb(code);
     }
-    for (size_t i = 0; !found && i < table.worker_count; i++) {
-        found = table.workers[i].state == WI_OWNER_ALIVE;
+    code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    while (code == 0 && (walk->drops_dead || !walk->found_live)) {
+        bool lives = is_live(&key, &value);
+
+        walk->found_live = walk->found_live || lives;
+        if (walk->drops_dead && !lives) {
+            code = mdb_cursor_del(cursor, 0);
+        }
+        if (code == 0) {
+            code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        }
     }
-    wi_lease_table_free(store->env, &table);
-    *ret = found;
-    return WEIR_OK;
+    mdb_cursor_close(cursor);
+    return code == MDB_NOTFOUND ? WEIR_OK : wi_error_from_lmdb(code);
+}
+
+enum weir_error
+wi_lmdb_has_live_worker(const struct wi_lmdb_store *store, bool *ret)
+{
+    struct sessions_walk walk = {.store = store};
+    enum weir_error error =
+        store->liveness == NULL ? WEIR_OK : wi_storage_read(store->liveness, walk_sessions, &walk);
+
+    if (error == WEIR_OK) {
+        *ret = walk.found_live;
+    }
+    return error;
+}
+
+enum weir_error
+wi_lmdb_drop_dead_workers(const struct wi_lmdb_store *store)
+{
+    struct sessions_walk walk = {.store = store, .drops_dead = true};
+
+    return store->liveness == NULL
+               ? WEIR_OK
+               : wi_storage_write(store->liveness, WI_WRITE_RESERVE, walk_sessions, &walk, NULL);
 }
 
 /* --- fencing --- */

@@ -211,24 +211,30 @@ wi_lmdb_put_worker(void *context, const struct wi_worker *worker)
 
 /* --- removal --- */
 
-struct owner_search {
+struct removal {
     const struct wi_lmdb_store *store;
     const char *owner;
+    uint64_t term;
+    uint64_t expected_counter;
+    bool only_dead; /* else its own leave: whatever its counter says */
+    bool process_gone;
 };
 
-/* WEIR_ECONFLICT if a readable lease row names the owner. */
+/* WEIR_ECONFLICT if a readable lease row names the owner, or if the leader's term is over (R12). */
 static enum weir_error
 find_owned(MDB_txn *txn, void *context)
 {
-    const struct owner_search *search = context;
+    const struct removal *removal = context;
     MDB_cursor *cursor = NULL;
     MDB_val key = {0, NULL};
     MDB_val value = {0, NULL};
     struct wi_lmdb_lease row;
-    enum weir_error error =
-        wi_error_from_lmdb(mdb_cursor_open(txn, search->store->lease_rows, &cursor));
+    enum weir_error error = wi_lmdb_check_term(txn, removal->store, removal->term);
     int code;
 
+    if (error == WEIR_OK) {
+        error = wi_error_from_lmdb(mdb_cursor_open(txn, removal->store->lease_rows, &cursor));
+    }
     if (error != WEIR_OK) {
         return error;
     }
@@ -240,7 +246,7 @@ find_owned(MDB_txn *txn, void *context)
             (struct weir_bytes){value.mv_data, value.mv_size},
             &row.lease,
             &row.state);
-        if (readable == WEIR_OK && strcmp(row.lease.owner, search->owner) == 0) {
+        if (readable == WEIR_OK && strcmp(row.lease.owner, removal->owner) == 0) {
             error = WEIR_ECONFLICT;
         }
         code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
@@ -252,53 +258,97 @@ find_owned(MDB_txn *txn, void *context)
     return error;
 }
 
+/* One that cannot be read may be removed all the same: it is of use to nobody. Not by a leader: he
+ * saw no counter of it. */
 static enum weir_error
-write_removal(MDB_txn *txn, void *context)
+check_session(MDB_txn *txn, const struct removal *removal)
 {
-    const struct owner_search *search = context;
-    char owner[WEIR_OWNER_SIZE];
-    MDB_val key;
+    struct wi_owner_view view;
+    struct wi_session session;
+    struct wi_row row;
+    enum weir_error error =
+        wi_lmdb_get_session(txn, removal->store, removal->owner, &row, &session);
+    bool is_readable = error == WEIR_OK;
 
-    if (!wi_lease_text_is_valid(search->owner, sizeof owner)) {
-        return WEIR_ENOTFOUND;
+    if (error != WEIR_OK && error != WEIR_ECORRUPT && error != WEIR_EVERSION) {
+        return error;
     }
-    (void)wi_str_copy(owner, sizeof owner, wi_str(search->owner));
-    key = (MDB_val){strlen(owner), owner};
-    return wi_error_from_lmdb(mdb_del(txn, search->store->workers, &key, NULL));
+    if (!removal->only_dead || removal->process_gone) {
+        return WEIR_OK;
+    }
+    view = wi_session_view(is_readable ? &session : NULL, false);
+    return is_readable ? wi_session_check_removal(&view, removal->expected_counter) : error;
 }
 
 static enum weir_error
 find_session(MDB_txn *txn, void *context)
 {
-    const struct owner_search *search = context;
-    struct wi_session session;
-    struct wi_row row;
-    enum weir_error error = wi_lmdb_get_session(txn, search->store, search->owner, &row, &session);
+    return check_session(txn, context);
+}
 
-    /* One that cannot be read may be removed all the same: it is of use to nobody. */
-    return error == WEIR_ECORRUPT || error == WEIR_EVERSION ? WEIR_OK : error;
+static enum weir_error
+write_removal(MDB_txn *txn, void *context)
+{
+    const struct removal *removal = context;
+    char owner[WEIR_OWNER_SIZE];
+    enum weir_error error = check_session(txn, removal);
+    MDB_val key;
+
+    if (error != WEIR_OK) {
+        return error;
+    }
+    (void)wi_str_copy(owner, sizeof owner, wi_str(removal->owner));
+    key = (MDB_val){strlen(owner), owner};
+    return wi_error_from_lmdb(mdb_del(txn, removal->store->workers, &key, NULL));
+}
+
+/*
+ * A lease given to it between the two steps is not lost: its owner then counts as missing. Neither
+ * is anything lost if the leader's term ends between them: whose counter is still as the leader saw
+ * it has not renewed since, and joins again if it lives.
+ */
+static enum weir_error
+remove_session(struct wi_lmdb_store *store, struct removal *removal)
+{
+    enum weir_error error = store->liveness == NULL
+                                ? WEIR_EACCESS
+                                : wi_storage_read(store->liveness, find_session, removal);
+
+    if (error == WEIR_OK) {
+        error = wi_storage_read(store->leases, find_owned, removal);
+    }
+    if (error == WEIR_OK) {
+        error = wi_storage_write(store->liveness, WI_WRITE_RESERVE, write_removal, removal, NULL);
+    }
+    if (error == WEIR_OK) {
+        wi_storage_wake(store->leases, 0);
+    }
+    return error;
 }
 
 enum weir_error
 wi_lmdb_remove_worker(void *context, const char *owner)
 {
     struct wi_lmdb_store *store = context;
-    struct owner_search search = {store, owner};
-    enum weir_error error = store->liveness == NULL
-                                ? WEIR_EACCESS
-                                : wi_storage_read(store->liveness, find_session, &search);
+    struct removal removal = {.store = store, .owner = owner};
 
-    /* A lease given to it between the two steps is not lost: its owner then counts as missing. */
-    if (error == WEIR_OK) {
-        error = wi_storage_read(store->leases, find_owned, &search);
-    }
-    if (error == WEIR_OK) {
-        error = wi_storage_write(store->liveness, WI_WRITE_RESERVE, write_removal, &search, NULL);
-    }
-    if (error == WEIR_OK) {
-        wi_storage_wake(store->leases, 0);
-    }
-    return error;
+    return remove_session(store, &removal);
+}
+
+enum weir_error
+wi_lmdb_remove_dead_worker(
+    void *context, uint64_t term, const char *owner, uint64_t expected_counter)
+{
+    struct wi_lmdb_store *store = context;
+    struct removal removal = {
+        .store = store,
+        .owner = owner,
+        .term = term,
+        .expected_counter = expected_counter,
+        .only_dead = true,
+        .process_gone = wi_lmdb_process_is_gone(owner)};
+
+    return remove_session(store, &removal);
 }
 
 /* --- drain --- */

@@ -186,6 +186,7 @@ static const struct wi_lease_store_ops memory_ops = {
     .finish_shard = wi_memory_finish_shard,
     .put_worker = wi_memory_put_worker,
     .remove_worker = wi_memory_remove_worker,
+    .remove_dead_worker = wi_memory_remove_dead_worker,
     .request_drain = wi_memory_request_drain,
     .take_leader = wi_memory_take_leader,
     .release_leader = wi_memory_release_leader,

@@ -117,6 +117,8 @@ enum weir_error wi_memory_renew(
     struct wi_renew_answer *ret_answer);
 enum weir_error wi_memory_put_worker(void *context, const struct wi_worker *worker);
 enum weir_error wi_memory_remove_worker(void *context, const char *owner);
+enum weir_error wi_memory_remove_dead_worker(
+    void *context, uint64_t term, const char *owner, uint64_t expected_counter);
 enum weir_error wi_memory_request_drain(void *context, const char *worker_name);
 enum weir_error wi_memory_get_leader(void *context, struct wi_leader *ret);
 enum weir_error wi_memory_take_leader(

@@ -97,20 +97,48 @@ owns_a_lease(const struct wi_memory_store *store, const char *owner)
     return false;
 }
 
+static enum weir_error
+remove_worker(struct wi_memory_store *store, const char *owner)
+{
+    if (wi_memory_find_session(store, owner) == NULL) {
+        return WEIR_ENOTFOUND;
+    }
+    if (owns_a_lease(store, owner)) {
+        return WEIR_ECONFLICT;
+    }
+    wi_memory_remove_session(store, owner);
+    wi_memory_raise_hint(store);
+    return WEIR_OK;
+}
+
 enum weir_error
 wi_memory_remove_worker(void *context, const char *owner)
 {
     struct wi_memory_store *store = context;
-    enum weir_error error = WEIR_OK;
+    enum weir_error error;
 
     pthread_mutex_lock(&store->mutex);
-    if (wi_memory_find_session(store, owner) == NULL) {
-        error = WEIR_ENOTFOUND;
-    } else if (owns_a_lease(store, owner)) {
-        error = WEIR_ECONFLICT;
-    } else {
-        wi_memory_remove_session(store, owner);
-        wi_memory_raise_hint(store);
+    error = remove_worker(store, owner);
+    pthread_mutex_unlock(&store->mutex);
+    return error;
+}
+
+enum weir_error
+wi_memory_remove_dead_worker(
+    void *context, uint64_t term, const char *owner, uint64_t expected_counter)
+{
+    struct wi_memory_store *store = context;
+    struct wi_owner_view view;
+    enum weir_error error;
+
+    pthread_mutex_lock(&store->mutex);
+    view = wi_memory_view(store, owner);
+    error = view.registered ? wi_session_check_removal(&view, expected_counter) : WEIR_ENOTFOUND;
+    if (error == WEIR_OK) {
+        error = wi_leader_check_term(&store->leader, term);
+    }
+    if (error == WEIR_OK) {
+        error = remove_worker(store, owner);
     }
     pthread_mutex_unlock(&store->mutex);
     return error;

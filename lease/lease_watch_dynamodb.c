@@ -199,6 +199,26 @@ wi_dynamodb_watch_worker(
     }
 }
 
+bool
+wi_dynamodb_watch_shows(
+    const struct wi_dynamodb_watch *watch,
+    const struct wi_dynamodb_worker *row,
+    uint64_t listed_counter)
+{
+    uint64_t owner = wi_str_hash(wi_str(row->worker.owner));
+
+    for (size_t i = 0; i < watch->worker_count; i++) {
+        const struct wi_dynamodb_watch_worker *worker = &watch->workers[i];
+
+        if (worker->owner == owner) {
+            return worker->heartbeat == row->worker.counter &&
+                   worker->updated_s == row->updated_s &&
+                   worker->heartbeat + worker->beats == listed_counter;
+        }
+    }
+    return false;
+}
+
 void
 wi_dynamodb_watch_end(struct wi_dynamodb_watch *watch)
 {

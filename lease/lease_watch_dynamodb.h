@@ -78,6 +78,11 @@ void wi_dynamodb_watch_worker(
     struct wi_dynamodb_watch *watch,
     const struct wi_dynamodb_watch_time *time,
     struct wi_dynamodb_worker *row);
+/* Whether the last listing showed this counter, and a row that has not changed since. */
+bool wi_dynamodb_watch_shows(
+    const struct wi_dynamodb_watch *watch,
+    const struct wi_dynamodb_worker *row,
+    uint64_t listed_counter);
 void wi_dynamodb_watch_end(struct wi_dynamodb_watch *watch);
 void wi_dynamodb_watch_free(struct wi_dynamodb_watch *watch);
 

@@ -66,6 +66,9 @@ wi_session_renew(struct wi_session *session, struct wi_renew_answer *ret_answer)
         return WEIR_ESESSIONLOST;
     }
     WEIR_ASSERT(session->worker.counter < UINT64_MAX);
+    if (session->worker.counter == WI_NUMBER_LAST) {
+        return WEIR_ESESSIONLOST; /* it stands still from now on; the worker comes back anew */
+    }
     session->worker.counter++;
     *ret_answer = (struct wi_renew_answer){.drain_requested = session->drain_requested};
     return WEIR_OK;
@@ -93,6 +96,14 @@ wi_session_fence(
 }
 
 enum weir_error
+wi_session_check_removal(const struct wi_owner_view *view, uint64_t expected_counter)
+{
+    bool is_dead = view->fenced || view->process_gone || view->counter == expected_counter;
+
+    return is_dead ? WEIR_OK : WEIR_ECONFLICT;
+}
+
+enum weir_error
 wi_leader_check_term(const struct wi_leader *leader, uint64_t term)
 {
     bool leads = leader->owner[0] != '\0' && leader->term == term;
@@ -113,6 +124,9 @@ wi_leader_judge_take(
     if (!caller->registered || caller->fenced) {
         return WEIR_ESESSIONLOST;
     }
+    if (leader->term == WI_NUMBER_LAST) {
+        return WEIR_ECORRUPT; /* before anybody is fenced in vain */
+    }
     if (leader->term != take->expected_term) {
         return WEIR_ECONFLICT;
     }
@@ -131,6 +145,9 @@ wi_leader_apply_take(struct wi_leader *leader, const struct wi_leader_take *take
 
     if (leader->term != take->expected_term) {
         return WEIR_ECONFLICT;
+    }
+    if (leader->term == WI_NUMBER_LAST) {
+        return WEIR_ECORRUPT;
     }
     WEIR_ASSERT(length > 0 && length < sizeof leader->owner);
     WEIR_ASSERT(leader->term < UINT64_MAX);
@@ -161,6 +178,7 @@ wi_application_check(const struct wi_application *application)
 {
     bool valid = wi_lease_text_is_valid(application->stream_url, sizeof application->stream_url) &&
                  application->lease_duration_ms > 0 &&
+                 application->lease_duration_ms <= WI_LEASE_DURATION_MS_MAX &&
                  application->initial_position.type >= WEIR_TRIM_HORIZON &&
                  application->initial_position.type < WEIR_SHARD_END;
 

@@ -37,7 +37,7 @@ struct wi_worker wi_session_worker(const struct wi_session *session, bool proces
 WEIR_MUST_CHECK enum weir_error wi_session_put(
     struct wi_session *session, bool is_new, const struct wi_worker *worker);
 
-/* R1: one more heartbeat. `session` NULL or fenced: WEIR_ESESSIONLOST. */
+/* R1: one more heartbeat. `session` NULL, fenced or at its last counter: WEIR_ESESSIONLOST. */
 WEIR_MUST_CHECK enum weir_error wi_session_renew(
     struct wi_session *session, struct wi_renew_answer *ret_answer);
 
@@ -48,6 +48,10 @@ WEIR_MUST_CHECK enum weir_error wi_session_renew(
 WEIR_MUST_CHECK enum weir_error wi_session_fence(
     struct wi_session *session, bool is_new, const char *owner, uint64_t expected_counter);
 
+/* R3: may a leader remove it as that of a dead worker? WEIR_ECONFLICT: its counter moved. */
+WEIR_MUST_CHECK enum weir_error wi_session_check_removal(
+    const struct wi_owner_view *view, uint64_t expected_counter);
+
 /* R12. Term 0: an operator's or a worker's own write, not checked. */
 WEIR_MUST_CHECK enum weir_error wi_leader_check_term(const struct wi_leader *leader, uint64_t term);
 
@@ -57,7 +61,8 @@ struct wi_leader_take {
     uint64_t expected_counter;
 };
 
-/* May `take->owner` lead? *ret_fence: the present leader's session must be fenced first. */
+/* May `take->owner` lead? *ret_fence: the present leader's session must be fenced first.
+ * WEIR_ECORRUPT: there is no next term. */
 WEIR_MUST_CHECK enum weir_error wi_leader_judge_take(
     const struct wi_leader *leader,
     const struct wi_leader_take *take,

@@ -565,7 +565,11 @@ apply(struct wi_sim *sim, struct wi_sim_request *request)
     case WI_SIM_PUT_WORKER:
         return ops->put_worker(store, &request->worker);
     case WI_SIM_REMOVE_WORKER:
-        return ops->remove_worker(store, request->owner);
+        /* A worker that leaves names no term. */
+        return request->term == 0
+                   ? ops->remove_worker(store, request->owner)
+                   : ops->remove_dead_worker(
+                         store, request->term, request->owner, request->expected_counter);
     case WI_SIM_TAKE_LEADER:
     case WI_SIM_RELEASE_LEADER:
         return apply_leader(sim, request);

@@ -90,7 +90,8 @@ leave_at_once(struct weir_worker *worker)
 }
 
 /* Between weir_worker_new() and now, or while this worker was taken for dead, the fleet may have
- * agreed on another lease duration; from its registration on it cannot any more. */
+ * agreed on another lease duration. From its registration on it cannot any more: this join comes
+ * after it, so either it sees the new agreement or whoever wants one sees this worker. */
 static enum weir_error
 adopt_agreement(struct weir_worker *worker, struct weir_mono sent)
 {

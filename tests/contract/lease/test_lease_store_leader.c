@@ -262,6 +262,100 @@ removes_only_workers_without_leases(void **state)
     assert_int_equal(renew_session(store, "w1"), WEIR_ESESSIONLOST);
 }
 
+/* w1 leads; its term. */
+static uint64_t
+given_leader(struct wi_lease_store *store)
+{
+    uint64_t term = 0;
+
+    put_worker(store, "w1");
+    assert_int_equal(store->ops->take_leader(store->store, "w1", 0, 0, &term), WEIR_OK);
+    return term;
+}
+
+/* A leader that was stopped between its look and its write: meanwhile the worker has renewed. */
+static void
+removes_a_silent_worker_only_with_the_counter_that_was_seen(void **state)
+{
+    struct lease_fixture *fixture = *state;
+    struct wi_lease_store *store = fixture->store;
+    uint64_t term = given_leader(store);
+    uint64_t seen;
+
+    put_worker(store, "w2");
+    seen = counter_of(store, "w2");
+    assert_int_equal(
+        store->ops->remove_dead_worker(store->store, term, "w3", seen), WEIR_ENOTFOUND);
+    assert_int_equal(
+        store->ops->remove_dead_worker(store->store, term, "w2", seen + 1), WEIR_ECONFLICT);
+    if (lease_fixture_has(fixture, LEASE_COUNTS)) {
+        assert_int_equal(renew_session(store, "w2"), WEIR_OK);
+        assert_int_equal(
+            store->ops->remove_dead_worker(store->store, term, "w2", seen), WEIR_ECONFLICT);
+        assert_int_equal(renew_session(store, "w2"), WEIR_OK);
+    }
+    seen = counter_of(store, "w2");
+    assert_int_equal(store->ops->remove_dead_worker(store->store, term, "w2", seen), WEIR_OK);
+    assert_int_equal(
+        store->ops->remove_dead_worker(store->store, term, "w2", seen), WEIR_ENOTFOUND);
+}
+
+/* R12: a leader that does not know yet that it was deposed. */
+static void
+removes_a_dead_worker_only_in_the_term_of_the_leader(void **state)
+{
+    struct lease_fixture *fixture = *state;
+    struct wi_lease_store *store = fixture->store;
+    uint64_t term = given_leader(store);
+    char owner[WEIR_OWNER_SIZE];
+    uint64_t seen;
+
+    lease_fixture_process(fixture, "w2", owner);
+    lease_fixture_kill(fixture, owner);
+    seen = counter_of(store, owner);
+    assert_int_equal(store->ops->release_leader(store->store, "w1", term), WEIR_OK);
+    assert_int_equal(
+        store->ops->remove_dead_worker(store->store, term, owner, seen), WEIR_ECONFLICT);
+    assert_int_equal(store->ops->take_leader(store->store, "w1", term, 0, &term), WEIR_OK);
+    assert_int_equal(
+        store->ops->remove_dead_worker(store->store, term - 1, owner, seen), WEIR_ECONFLICT);
+    assert_int_equal(store->ops->remove_dead_worker(store->store, term, owner, seen), WEIR_OK);
+}
+
+/* R9: neither a process that is gone nor a fenced session comes back, whatever was seen of it. */
+static void
+removes_a_worker_that_is_gone_whatever_its_counter_says(void **state)
+{
+    struct lease_fixture *fixture = *state;
+    struct wi_lease_store *store = fixture->store;
+    uint64_t term = given_leader(store);
+    char owner[WEIR_OWNER_SIZE];
+    uint64_t epoch;
+
+    lease_fixture_process(fixture, "w2", owner);
+    lease_fixture_kill(fixture, owner);
+    assert_int_equal(store->ops->remove_dead_worker(store->store, term, owner, 99), WEIR_OK);
+    if (!lease_fixture_has(fixture, LEASE_SESSIONS)) {
+        return;
+    }
+    epoch = given_owned(store, "shard-a", "w3");
+    assert_int_equal(
+        assign_lease(store, "shard-a", "w1", epoch, get_lease(store, "shard-a").counter), WEIR_OK);
+    assert_int_equal(store->ops->remove_dead_worker(store->store, term, "w3", 99), WEIR_OK);
+}
+
+static void
+removes_no_dead_worker_that_owns_a_lease(void **state)
+{
+    struct wi_lease_store *store = ((struct lease_fixture *)*state)->store;
+    uint64_t term = given_leader(store);
+
+    (void)given_owned(store, "shard-a", "w2");
+    assert_int_equal(
+        store->ops->remove_dead_worker(store->store, term, "w2", counter_of(store, "w2")),
+        WEIR_ECONFLICT);
+}
+
 static void
 passes_an_operators_drain_on_to_the_worker(void **state)
 {
@@ -402,6 +496,10 @@ main(void)
         LEASE_TEST(takes_a_revoked_lease_without_fencing_its_owner),
         LEASE_TEST(lists_workers_with_their_wishes),
         LEASE_TEST(removes_only_workers_without_leases),
+        LEASE_TEST(removes_a_silent_worker_only_with_the_counter_that_was_seen),
+        LEASE_TEST(removes_a_dead_worker_only_in_the_term_of_the_leader),
+        LEASE_TEST(removes_a_worker_that_is_gone_whatever_its_counter_says),
+        LEASE_TEST(removes_no_dead_worker_that_owns_a_lease),
         LEASE_TEST(passes_an_operators_drain_on_to_the_worker),
         LEASE_TEST(lets_one_worker_lead_per_term),
         LEASE_TEST(fences_a_silent_leader),

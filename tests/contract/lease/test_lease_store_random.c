@@ -7,7 +7,7 @@
 #include "tests/support/weir_test.h"
 
 #define SEEDS      40U
-#define OPERATIONS 200U
+#define OPERATIONS 250U
 #define KEYS       4U
 #define WORKERS    3U
 #define SHORT_TEXT 16U
@@ -106,6 +106,13 @@ do_worker_step(struct wi_lease_store *store, const struct step *step)
         break;
     case 4:
         outcome.error = store->ops->release_leader(store->store, step->owner, step->term);
+        break;
+    case 5:
+        outcome.error = store->ops->remove_dead_worker(
+            store->store,
+            step->term,
+            step->owner,
+            step->flag ? counter_of(store, step->owner) : step->counter);
         break;
     default:
         outcome.error =

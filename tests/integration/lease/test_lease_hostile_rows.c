@@ -15,6 +15,7 @@
 struct raw {
     struct wi_storage *storage;
     MDB_dbi rows;
+    const char *database;
     const char *key;
     size_t length;
     unsigned char bytes[VALUE_MAX];
@@ -51,25 +52,35 @@ write_raw(MDB_txn *txn, void *context)
 
 /* A share of the store's own environment, for writing past the store. */
 static void
-given_raw(const struct lease_fixture *fixture, struct raw *raw, const char *key)
+given_raw_in(
+    const struct lease_fixture *fixture, struct raw *raw, const char *database, const char *key)
 {
+    bool is_session = strcmp(database, "workers") == 0;
     char path[TEST_DIR_PATH_SIZE];
     struct wi_storage_options options = {
         .directory = path,
-        .kind = "leases",
+        .kind = is_session ? "liveness" : "leases",
         .format_version = 1,
-        .sync = WI_SYNC_FULL,
+        .sync = is_session ? WI_SYNC_NONE : WI_SYNC_FULL,
+        .discard_at_boot = is_session,
         .map_bytes_initial = (uint64_t)16 << 20U,
         .map_bytes_max = (uint64_t)16 << 20U,
         .databases_max = 4,
         .must_exist = true,
         .lock_patience_ms = 2000};
 
-    test_dir_join(&fixture->dir, "apps/app/leases", path, sizeof path);
-    *raw = (struct raw){.key = key};
+    test_dir_join(
+        &fixture->dir, is_session ? "apps/app/liveness" : "apps/app/leases", path, sizeof path);
+    *raw = (struct raw){.database = database, .key = key};
     assert_int_equal(wi_storage_open(&fixture->env.env, &options, &raw->storage, NULL), WEIR_OK);
-    assert_int_equal(wi_storage_database(raw->storage, "leases", 0, &raw->rows), WEIR_OK);
+    assert_int_equal(wi_storage_database(raw->storage, database, 0, &raw->rows), WEIR_OK);
     assert_int_equal(wi_storage_read(raw->storage, read_raw, raw), WEIR_OK);
+}
+
+static void
+given_raw(const struct lease_fixture *fixture, struct raw *raw, const char *key)
+{
+    given_raw_in(fixture, raw, "leases", key);
 }
 
 static void
@@ -77,6 +88,28 @@ store_raw(struct raw *raw)
 {
     assert_int_equal(
         wi_storage_write(raw->storage, WI_WRITE_DEFAULT, write_raw, raw, NULL), WEIR_OK);
+}
+
+/* The row with another number in a field: the last value of a field counts. */
+static void
+given_number(
+    const struct lease_fixture *fixture,
+    const char *database,
+    const char *key,
+    unsigned field,
+    uint64_t number)
+{
+    static struct raw raw;
+
+    given_raw_in(fixture, &raw, database, key);
+    raw.bytes[raw.length++] = (unsigned char)(field << 3U); /* a varint, of a field below 16 */
+    for (; number > 0x7f; number >>= 7U) {
+        raw.bytes[raw.length++] = (unsigned char)(number & 0x7fU) | 0x80U;
+    }
+    raw.bytes[raw.length++] = (unsigned char)number;
+    wi_envelope_seal(raw.bytes, raw.length - WI_ENVELOPE_HEADER_SIZE, wi_str(key));
+    store_raw(&raw);
+    wi_storage_close(raw.storage);
 }
 
 /* Every operation on the row fails with `expected`, and its bytes stay as they are. */
@@ -232,6 +265,50 @@ keeps_what_a_newer_version_wrote_through_every_operation(void **state)
     wi_storage_close(raw.storage);
 }
 
+/* A sound checksum does not make a number one that can be counted on from: it ends no process. */
+static void
+refuses_an_epoch_that_has_no_next_one(void **state)
+{
+    struct lease_fixture *fixture = *state;
+    static struct raw raw;
+    uint64_t epoch;
+
+    (void)given_owned(fixture->store, "shard-a", "w1");
+    epoch = given_owned(fixture->store, "shard-b", "w1");
+    given_number(fixture, "leases", "shard-a", 10, UINT64_MAX);
+    given_raw(fixture, &raw, "shard-a");
+    assert_left_alone(fixture->store, &raw, WEIR_ECORRUPT);
+    assert_quarantined(fixture->store, epoch);
+    wi_storage_close(raw.storage);
+}
+
+static void
+refuses_a_counter_a_term_and_a_duration_that_end_all_counting(void **state)
+{
+    struct lease_fixture *fixture = *state;
+    struct wi_lease_store *store = fixture->store;
+    struct wi_application wish = an_application();
+    struct wi_application agreed;
+    struct wi_lease_table table;
+    uint64_t term;
+
+    assert_int_equal(store->ops->open_application(store->store, &wish, &agreed), WEIR_OK);
+    put_worker(store, "w1");
+    put_worker(store, "w2");
+    given_number(fixture, "workers", "w1", 2, UINT64_MAX);
+    assert_int_equal(renew_session(store, "w1"), WEIR_ECORRUPT);
+    assert_int_equal(renew_session(store, "w2"), WEIR_OK);
+    assert_int_equal(store->ops->list(store->store, &table), WEIR_OK);
+    assert_int_equal(table.damaged_count, 1);
+    assert_int_equal(table.worker_count, 1);
+    wi_lease_table_free(store->env, &table);
+    assert_int_equal(store->ops->take_leader(store->store, "w2", 0, 0, &term), WEIR_OK);
+    given_number(fixture, "meta", "leader", 2, UINT64_MAX);
+    assert_int_equal(store->ops->take_leader(store->store, "w2", term, 0, &term), WEIR_ECORRUPT);
+    given_number(fixture, "meta", "application", 2, INT64_MAX);
+    assert_int_equal(store->ops->open_application(store->store, &wish, &agreed), WEIR_ECORRUPT);
+}
+
 /* The way out for an operator; epochs of the unreadable row do not come back. */
 static void
 drops_damaged_rows_at_a_reset_and_starts_above_their_epochs(void **state)
@@ -266,6 +343,8 @@ main(void)
         LEASE_TEST(refuses_rows_of_every_odd_size),
         LEASE_TEST(refuses_the_copy_of_another_row),
         LEASE_TEST(keeps_what_a_newer_version_wrote_through_every_operation),
+        LEASE_TEST(refuses_an_epoch_that_has_no_next_one),
+        LEASE_TEST(refuses_a_counter_a_term_and_a_duration_that_end_all_counting),
         LEASE_TEST(drops_damaged_rows_at_a_reset_and_starts_above_their_epochs),
     };
 

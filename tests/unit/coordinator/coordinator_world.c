@@ -161,7 +161,7 @@ carry_out(struct world *world, struct wi_coordinator_event *event, struct world_
     case WI_COORDINATOR_REMOVE_LEASE:
         return ops->remove(store, a->term, a->lease_key, a->expected_epoch);
     case WI_COORDINATOR_REMOVE_WORKER:
-        return ops->remove_worker(store, a->owner);
+        return ops->remove_dead_worker(store, a->term, a->owner, a->expected_counter);
     case WI_COORDINATOR_WAIT:
     case WI_COORDINATOR_READ_TABLE:
     case WI_COORDINATOR_LIST_SHARDS:

@@ -240,7 +240,12 @@ removes_a_silent_worker_that_owns_nothing(void **state)
 
     assert_int_equal(table_at(1500), WI_COORDINATOR_REMOVE_WORKER);
     assert_string_equal(fixture.action.owner, "b");
-    assert_int_equal(result_at(WEIR_OK, 1501), WI_COORDINATOR_READ_TABLE);
+    assert_int_equal(fixture.action.expected_counter, worker_row("b")->counter);
+    assert_true(fixture.action.expected_counter > 0);
+    assert_true(fixture.action.term > 0);
+    assert_int_equal(result_at(WEIR_ECONFLICT, 1501), WI_COORDINATOR_READ_TABLE);
+    worker_row("b")->counter++;
+    assert_int_equal(table_at(1502), WI_COORDINATOR_WAIT);
 }
 
 /* C26: whether its own renewals are accepted is not for the leader to judge. */

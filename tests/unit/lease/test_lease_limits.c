@@ -101,6 +101,27 @@ fences_a_session_by_what_was_seen_of_it(void **state)
     assert_int_equal(wi_session_fence(&session, false, "w1", 4), WEIR_OK);
 }
 
+static bool
+may_be_removed(bool fenced, bool process_gone, uint64_t counter)
+{
+    const struct wi_owner_view view = {
+        .registered = true, .fenced = fenced, .process_gone = process_gone, .counter = 5};
+
+    return wi_session_check_removal(&view, counter) == WEIR_OK;
+}
+
+/* R3, R9 */
+static void
+removes_a_worker_that_is_gone_or_as_seen(void **state)
+{
+    (void)state;
+    assert_true(may_be_removed(false, false, 5));
+    assert_false(may_be_removed(false, false, 4));
+    assert_false(may_be_removed(false, false, 6));
+    assert_true(may_be_removed(true, false, 4));
+    assert_true(may_be_removed(false, true, 4));
+}
+
 /* R12 */
 static void
 takes_the_lead_only_after_the_term_that_was_seen(void **state)
@@ -114,6 +135,50 @@ takes_the_lead_only_after_the_term_that_was_seen(void **state)
     leader.term = 3;
     assert_int_equal(wi_leader_apply_take(&leader, &take), WEIR_OK);
     assert_int_equal(leader.term, 4);
+}
+
+/* The last epoch is no reason to stop: the lease stays where it is. */
+static void
+changes_no_owner_after_the_last_epoch(void **state)
+{
+    const struct wi_owner_view gone = {.registered = true, .process_gone = true};
+    const struct wi_owner_view free_worker = {.registered = true};
+    const struct wi_assignment take = {"k", "w2", WI_NUMBER_LAST, 0};
+    const struct wi_release release = {.owner = "w1", .epoch = WI_NUMBER_LAST, .to = ""};
+    struct wi_lease lease = an_owned_lease();
+    bool fence = false;
+
+    (void)state;
+    lease.epoch = WI_NUMBER_LAST;
+    assert_int_equal(wi_lease_check(&lease), WEIR_OK);
+    assert_int_equal(
+        wi_lease_judge_assignment(&lease, &take, &gone, &free_worker, &fence), WEIR_ECONFLICT);
+    assert_int_equal(wi_lease_apply_assignment(&lease, &take), WEIR_ECONFLICT);
+    assert_int_equal(wi_lease_apply_release(&lease, &release, &free_worker), WEIR_ECORRUPT);
+    assert_string_equal(lease.owner, "w1");
+    lease.epoch = WI_NUMBER_LAST + 1;
+    assert_int_equal(wi_lease_check(&lease), WEIR_EINVAL);
+}
+
+static void
+counts_no_further_than_the_last_counter_and_term(void **state)
+{
+    const struct wi_owner_view nobody = {.registered = false};
+    const struct wi_owner_view caller = {.registered = true};
+    const struct wi_leader_take take = {.owner = "w2", .expected_term = WI_NUMBER_LAST};
+    struct wi_session session = {.worker = {.owner = "w1", .counter = WI_NUMBER_LAST - 1}};
+    struct wi_leader leader = {.owner = "w1", .term = WI_NUMBER_LAST};
+    struct wi_renew_answer answer;
+    bool fence = false;
+
+    (void)state;
+    assert_int_equal(wi_session_renew(&session, &answer), WEIR_OK);
+    assert_int_equal(wi_session_renew(&session, &answer), WEIR_ESESSIONLOST);
+    assert_true(session.worker.counter == WI_NUMBER_LAST);
+    assert_int_equal(wi_leader_judge_take(&leader, &take, &nobody, &caller, &fence), WEIR_ECORRUPT);
+    assert_int_equal(wi_leader_apply_take(&leader, &take), WEIR_ECORRUPT);
+    assert_string_equal(leader.owner, "w1");
+    assert_false(fence);
 }
 
 static enum weir_error
@@ -133,6 +198,10 @@ knows_the_settings_of_an_application(void **state)
     assert_int_equal(check_application("weir:s", 1, WEIR_TRIM_HORIZON), WEIR_OK);
     assert_int_equal(check_application("", 1, WEIR_TRIM_HORIZON), WEIR_EINVAL);
     assert_int_equal(check_application("weir:s", 0, WEIR_TRIM_HORIZON), WEIR_EINVAL);
+    assert_int_equal(
+        check_application("weir:s", WI_LEASE_DURATION_MS_MAX, WEIR_TRIM_HORIZON), WEIR_OK);
+    assert_int_equal(
+        check_application("weir:s", WI_LEASE_DURATION_MS_MAX + 1, WEIR_TRIM_HORIZON), WEIR_EINVAL);
     assert_int_equal(check_application("weir:s", 1, -1), WEIR_EINVAL);
     assert_int_equal(check_application("weir:s", 1, WEIR_SHARD_END), WEIR_EINVAL);
 }
@@ -185,6 +254,9 @@ main(void)
         cmocka_unit_test(takes_no_endless_parent),
         cmocka_unit_test(fences_a_session_by_what_was_seen_of_it),
         cmocka_unit_test(takes_the_lead_only_after_the_term_that_was_seen),
+        cmocka_unit_test(removes_a_worker_that_is_gone_or_as_seen),
+        cmocka_unit_test(changes_no_owner_after_the_last_epoch),
+        cmocka_unit_test(counts_no_further_than_the_last_counter_and_term),
         cmocka_unit_test(knows_the_settings_of_an_application),
         cmocka_unit_test(tells_an_application_of_several_streams_by_its_url),
         cmocka_unit_test(changes_the_lease_duration_only_to_another_one),

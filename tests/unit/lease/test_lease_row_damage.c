@@ -210,6 +210,51 @@ a_floor_above_the_highest_epoch_is_refused(void **state)
     assert_int_equal(wi_row_decode_counters(&row, key, bytes_of(&bytes), &counters), WEIR_ECORRUPT);
 }
 
+/* Numbers from which nothing can grow: they would end every worker that counts on. */
+static void
+numbers_without_a_next_one_are_refused(void **state)
+{
+    struct wi_lease lease = {.lease_key = "w1", .shard_id = "s", .epoch = UINT64_MAX};
+    struct wi_session session = {.worker = {.owner = "w1", .counter = UINT64_MAX}};
+    struct wi_leader leader = {.owner = "w1", .term = UINT64_MAX};
+    struct wi_row_bytes bytes;
+    struct wi_row row;
+
+    (void)state;
+    wi_row_init(&row);
+    assert_int_equal(
+        wi_row_encode_lease(&row, &lease, (struct weir_bytes){NULL, 0}, &bytes), WEIR_OK);
+    assert_int_equal(decode_lease(&bytes), WEIR_ECORRUPT);
+    wi_row_init(&row);
+    assert_int_equal(wi_row_encode_session(&row, &session, &bytes), WEIR_OK);
+    assert_int_equal(decode_session(&bytes, key), WEIR_ECORRUPT);
+    wi_row_init(&row);
+    assert_int_equal(wi_row_encode_leader(&row, key, &leader, &bytes), WEIR_OK);
+    assert_int_equal(wi_row_decode_leader(&row, key, bytes_of(&bytes), &leader), WEIR_ECORRUPT);
+}
+
+static void
+a_lease_duration_that_nobody_could_count_is_refused(void **state)
+{
+    static const int64_t bad[] = {
+        WI_LEASE_DURATION_MS_MAX + 1, INT64_MAX / 8 + 1, INT64_MAX, INT64_MIN};
+    struct wi_application application = {"weir:s", 10, {.type = WEIR_LATEST}};
+    struct wi_row_bytes bytes;
+    struct wi_row row;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        application.lease_duration_ms = bad[i];
+        wi_row_init(&row);
+        assert_int_equal(wi_row_encode_application(&row, key, &application, &bytes), WEIR_OK);
+        assert_int_equal(decode_application(&bytes), WEIR_ECORRUPT);
+    }
+    application.lease_duration_ms = WI_LEASE_DURATION_MS_MAX;
+    wi_row_init(&row);
+    assert_int_equal(wi_row_encode_application(&row, key, &application, &bytes), WEIR_OK);
+    assert_int_equal(decode_application(&bytes), WEIR_OK);
+}
+
 /* A flipped bit anywhere, in every kind of row. */
 static void
 no_kind_of_row_is_read_with_a_wrong_checksum(void **state)
@@ -241,6 +286,8 @@ main(void)
         cmocka_unit_test(a_leader_without_an_end_is_refused),
         cmocka_unit_test(an_application_with_settings_that_cannot_be_is_refused),
         cmocka_unit_test(a_floor_above_the_highest_epoch_is_refused),
+        cmocka_unit_test(numbers_without_a_next_one_are_refused),
+        cmocka_unit_test(a_lease_duration_that_nobody_could_count_is_refused),
         cmocka_unit_test(no_kind_of_row_is_read_with_a_wrong_checksum),
     };
 

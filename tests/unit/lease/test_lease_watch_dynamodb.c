@@ -143,6 +143,33 @@ forgets_rows_that_nobody_lives_behind(void **state)
     end_scene(&scene);
 }
 
+/* What a leader judged by is a counter of listings; the row itself must stand still too. */
+static void
+knows_a_row_that_is_as_it_was_listed(void **state)
+{
+    struct scene scene;
+    struct wi_dynamodb_worker row = {
+        .worker = {.owner = "weir", .counter = 3, .state = WI_OWNER_ALIVE}, .is_ours = true};
+    const struct wi_dynamodb_worker java = java_row(7);
+    uint64_t counter;
+
+    (void)state;
+    (void)listed(given_scene(&scene), row, 0);
+    assert_false(wi_dynamodb_watch_shows(&scene.watch, &java, 0));
+    row.worker.counter = 4;
+    counter = listed(&scene, row, 0).counter;
+    assert_int_equal(counter, 5);
+    assert_true(wi_dynamodb_watch_shows(&scene.watch, &row, counter));
+    assert_false(wi_dynamodb_watch_shows(&scene.watch, &row, counter - 1));
+    row.worker.counter = 5;
+    assert_false(wi_dynamodb_watch_shows(&scene.watch, &row, counter));
+    counter = listed(&scene, java, 0).counter;
+    assert_true(wi_dynamodb_watch_shows(&scene.watch, &java, counter));
+    row = java_row(8);
+    assert_false(wi_dynamodb_watch_shows(&scene.watch, &row, counter));
+    end_scene(&scene);
+}
+
 static void
 survives_every_allocation_failure(void **state)
 {
@@ -171,6 +198,7 @@ main(void)
         cmocka_unit_test(gives_nothing_to_a_worker_that_let_its_leases_expire),
         cmocka_unit_test(takes_renewals_for_signs_of_life),
         cmocka_unit_test(forgets_rows_that_nobody_lives_behind),
+        cmocka_unit_test(knows_a_row_that_is_as_it_was_listed),
         cmocka_unit_test(survives_every_allocation_failure),
     };
 
