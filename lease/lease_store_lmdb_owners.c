@@ -352,18 +352,20 @@ struct fence_write {
     enum weir_error *results;
 };
 
+/* A damaged session counts as none, as for look_at(): nobody renews it, and what could not be taken
+ * from its owner would hold up every pass of a leader. One of a newer version is let alone. */
 static enum weir_error
 fence_one(MDB_txn *txn, const struct wi_lmdb_store *store, const struct wi_lmdb_fence *fence)
 {
     struct wi_session session;
     struct wi_row row;
     enum weir_error error = wi_lmdb_get_session(txn, store, fence->owner, &row, &session);
-    bool is_new = error == WEIR_ENOTFOUND;
+    bool is_new = error == WEIR_ENOTFOUND || error == WEIR_ECORRUPT;
 
     if (is_new) {
         wi_row_init(&row);
     } else if (error != WEIR_OK) {
-        return error;
+        return error == WEIR_EVERSION ? WEIR_ECONFLICT : error;
     }
     error = wi_session_fence(&session, is_new, fence->owner, fence->expected_counter);
     return error == WEIR_OK ? wi_lmdb_put_session(txn, store, &row, &session) : error;

@@ -309,6 +309,62 @@ refuses_a_counter_a_term_and_a_duration_that_end_all_counting(void **state)
     assert_int_equal(store->ops->open_application(store->store, &wish, &agreed), WEIR_ECORRUPT);
 }
 
+/* w1 owns shard-a, its session is changed by `bytes[at]`; w2 is there to take it. */
+static uint64_t
+given_strange_session(const struct lease_fixture *fixture, struct raw *raw, size_t at)
+{
+    uint64_t epoch = given_owned(fixture->store, "shard-a", "w1");
+
+    put_worker(fixture->store, "w2");
+    assert_int_equal(create_lease(fixture->store, "shard-b"), WEIR_OK);
+    given_raw_in(fixture, raw, "workers", "w1");
+    raw->bytes[at == SIZE_MAX ? raw->length - 1 : at] ^= 2U;
+    store_raw(raw);
+    return epoch;
+}
+
+/* Its owner cannot renew, and nobody else can wait for ever. */
+static void
+takes_the_leases_of_an_owner_whose_session_is_damaged(void **state)
+{
+    struct lease_fixture *fixture = *state;
+    struct wi_lease_store *store = fixture->store;
+    static struct raw raw;
+    uint64_t epoch = given_strange_session(fixture, &raw, SIZE_MAX);
+
+    assert_int_equal(renew_session(store, "w1"), WEIR_ECORRUPT);
+    assert_int_equal(get_lease(store, "shard-a").owner_state, WI_OWNER_ALIVE);
+    assert_int_equal(get_lease(store, "shard-a").counter, 0);
+    assert_int_equal(assign_lease(store, "shard-a", "w2", epoch, 1), WEIR_ECONFLICT);
+    assert_int_equal(assign_lease(store, "shard-a", "w2", epoch, 0), WEIR_OK);
+    assert_string_equal(get_lease(store, "shard-a").owner, "w2");
+    assert_int_equal(renew_session(store, "w1"), WEIR_ESESSIONLOST);
+    wi_storage_close(raw.storage);
+}
+
+/* It may well live. The other leases of the pass are not held up. */
+static void
+takes_nothing_from_an_owner_whose_session_is_of_a_newer_version(void **state)
+{
+    struct lease_fixture *fixture = *state;
+    struct wi_lease_store *store = fixture->store;
+    static struct raw before;
+    static struct raw raw;
+    uint64_t epoch = given_strange_session(fixture, &raw, 0);
+    const struct wi_assignment items[] = {
+        {"shard-a", "w2", epoch, 0}, {"shard-b", "w2", get_lease(store, "shard-b").epoch, 0}};
+    enum weir_error results[2];
+
+    before = raw;
+    assert_int_equal(renew_session(store, "w1"), WEIR_EVERSION);
+    assert_int_equal(store->ops->assign(store->store, 0, items, 2, results), WEIR_OK);
+    assert_int_equal(results[0], WEIR_ECONFLICT);
+    assert_int_equal(results[1], WEIR_OK);
+    assert_int_equal(wi_storage_read(raw.storage, read_raw, &raw), WEIR_OK);
+    assert_memory_equal(raw.bytes, before.bytes, before.length);
+    wi_storage_close(raw.storage);
+}
+
 /* The way out for an operator; epochs of the unreadable row do not come back. */
 static void
 drops_damaged_rows_at_a_reset_and_starts_above_their_epochs(void **state)
@@ -345,6 +401,8 @@ main(void)
         LEASE_TEST(keeps_what_a_newer_version_wrote_through_every_operation),
         LEASE_TEST(refuses_an_epoch_that_has_no_next_one),
         LEASE_TEST(refuses_a_counter_a_term_and_a_duration_that_end_all_counting),
+        LEASE_TEST(takes_the_leases_of_an_owner_whose_session_is_damaged),
+        LEASE_TEST(takes_nothing_from_an_owner_whose_session_is_of_a_newer_version),
         LEASE_TEST(drops_damaged_rows_at_a_reset_and_starts_above_their_epochs),
     };
 
