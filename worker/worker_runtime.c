@@ -177,7 +177,6 @@ rejoin(struct weir_worker *worker)
     }
     error = wi_worker_join(worker);
     if (error != WEIR_OK) {
-        worker->joined = false;
         worker->next_join = wi_mono_add_ms(wi_worker_now(worker), JOIN_RETRY_MS);
         wi_log(worker->env, WEIR_LOG_ERROR, "worker", "cannot join: %s", weir_error_text(error));
     }
