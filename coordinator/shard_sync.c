@@ -417,6 +417,24 @@ wi_shard_other_parent(
     return NULL;
 }
 
+const struct weir_shard *
+wi_shard_of_another_stream(
+    const struct weir_shard *shards,
+    size_t shard_count,
+    const struct wi_lease *leases,
+    size_t lease_count)
+{
+    for (size_t i = 0; i < shard_count; i++) {
+        const size_t at =
+            shards[i].closed ? SIZE_MAX : wi_lease_find(leases, lease_count, shards[i].shard_id);
+
+        if (at != SIZE_MAX && leases[at].checkpoint.type == WEIR_SHARD_END) {
+            return &shards[i];
+        }
+    }
+    return NULL;
+}
+
 void
 wi_lease_for_shard(
     const struct weir_shard *shard, const struct weir_position *checkpoint, struct wi_lease *ret)

@@ -54,6 +54,15 @@ const char *wi_shard_other_parent(
     const struct weir_shard *child,
     const char *parent_id);
 
+/* C54: an open shard whose lease is finished: another shard than the one that was read to its end,
+ * in a stream that was deleted and made anew. NULL if there is none. The list must have been asked
+ * for after the leases were read, else the shard may have been closed meanwhile. */
+const struct weir_shard *wi_shard_of_another_stream(
+    const struct weir_shard *shards,
+    size_t shard_count,
+    const struct wi_lease *leases,
+    size_t lease_count);
+
 /* The lease row of a shard: key, ids, range, parents; unowned; `checkpoint` as given. */
 void wi_lease_for_shard(
     const struct weir_shard *shard, const struct weir_position *checkpoint, struct wi_lease *ret);

@@ -9,6 +9,7 @@
 #include "coordinator/coordinator_runtime.h"
 #include "coordinator/coordinator_step.h"
 #include "coordinator/lease_taker.h"
+#include "coordinator/shard_sync.h"
 #include "core/log.h"
 #include "core/log_limit.h"
 #include "core/metrics.h"
@@ -215,6 +216,29 @@ coordinator_run(struct wi_job *job)
     wi_coordinator_execute(&place, &run->action, &run->outcome);
 }
 
+/* C54. Nothing is done about it: what was read of which stream is for somebody to say who knows. */
+static void
+warn_of_another_stream(struct weir_worker *worker, const struct wi_coordinator_job *run)
+{
+    const struct weir_stream_description *list = &run->outcome.description;
+    const struct weir_shard *shard = NULL;
+
+    if (run->outcome.has_description && worker->has_table &&
+        wi_mono_before(worker->table_started, run->submitted)) {
+        shard = wi_shard_of_another_stream(
+            list->shards, list->shard_count, worker->table.leases, worker->table.lease_count);
+    }
+    if (shard != NULL) {
+        wi_log_limited(
+            &worker->shared.complaints,
+            WEIR_LOG_ERROR,
+            shard->shard_id,
+            "%s is open, but its lease says that it was read to its end: the stream was deleted "
+            "and made anew. The shard is not read: stop all workers, and weir app reset",
+            shard->shard_id);
+    }
+}
+
 static void
 coordinator_done(struct wi_job *job)
 {
@@ -225,6 +249,7 @@ coordinator_done(struct wi_job *job)
     struct wi_coordinator_event event =
         wi_coordinator_outcome_event(&outcome, wi_worker_now(worker));
 
+    warn_of_another_stream(worker, run);
     memset(&run->outcome, 0, sizeof run->outcome);
     if (weir_error_class(outcome.error) != WEIR_CLASS_OK &&
         weir_error_class(outcome.error) != WEIR_CLASS_CONTENTION) {
@@ -273,6 +298,7 @@ handle_action(struct weir_worker *worker, struct wi_coordinator_action action)
     run->job.run = coordinator_run;
     run->job.done = coordinator_done;
     run->action = action;
+    run->submitted = wi_worker_now(worker);
     wi_io_pool_submit(worker->io, WI_IO_NORMAL, &run->job);
 }
 

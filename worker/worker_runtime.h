@@ -56,6 +56,7 @@ struct wi_table_job {
 struct wi_coordinator_job {
     struct wi_job job;
     struct weir_worker *worker;
+    struct weir_mono submitted;
     struct wi_coordinator_action action;
     struct wi_coordinator_outcome outcome;
 };

@@ -128,6 +128,22 @@ test_a_second_worker_of_the_same_name_is_told_so() {
     expect_status 0
 }
 
+test_a_stream_made_anew_after_a_split_is_told_of() {
+    expect_ok stream create orders
+    start_worker w1
+    wait_until is_described '.workers | length == 1'
+    expect_ok stream split orders shardId-000000000000
+    wait_until is_described '.shards[0].state == "shutdown_complete"'
+    drain w1 "$pid"
+    expect_ok stream rm orders
+    expect_ok stream create orders
+    start_worker w2
+    wait_until grep -qs "shardId-000000000000 is open, but its lease" w2.err
+    kill -TERM "$pid"
+    finish "$pid"
+    expect_status 0
+}
+
 test_a_planned_stop_repeats_nothing() {
     local first
     expect_ok stream create orders --shards 8

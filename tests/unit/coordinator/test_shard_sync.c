@@ -461,6 +461,27 @@ shard_sync_survives_every_allocation_failure(void **state)
     }
 }
 
+/* C54 */
+static void
+finds_an_open_shard_that_was_read_to_its_end(void **state)
+{
+    const struct weir_shard *found;
+
+    (void)state;
+    given_shard("00", "", "", true);
+    given_shard("01", "00", "", false);
+    given_lease("00", WEIR_SHARD_END);
+    given_lease("01", WEIR_AFTER_SEQUENCE_NUMBER);
+    given_lease("02", WEIR_SHARD_END);
+    assert_null(wi_shard_of_another_stream(
+        fixture.shards, fixture.shard_count, fixture.leases, fixture.lease_count));
+    given_shard("02", "", "", false);
+    found = wi_shard_of_another_stream(
+        fixture.shards, fixture.shard_count, fixture.leases, fixture.lease_count);
+    assert_non_null(found);
+    assert_string_equal(found->shard_id, "02");
+}
+
 int
 main(void)
 {
@@ -487,6 +508,7 @@ main(void)
         FIXTURE_TEST(reaches_every_shard_of_random_histories),
         FIXTURE_TEST(describes_the_shard_in_its_lease),
         FIXTURE_TEST(shard_sync_survives_every_allocation_failure),
+        FIXTURE_TEST(finds_an_open_shard_that_was_read_to_its_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
