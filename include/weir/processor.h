@@ -36,7 +36,8 @@ struct weir_process_input {
     struct weir_token token;           /**< attempt counts redeliveries of this batch */
 };
 
-/** Start from WEIR_PROCESSOR_INIT. `context` is passed to every slot. */
+/** Start from WEIR_PROCESSOR_INIT, which sets struct_size: weir_worker_new() refuses a processor
+ * without it. `context` is passed to every slot. */
 struct weir_processor {
     size_t struct_size;
     void *context;
