@@ -303,15 +303,20 @@ call_initialize(struct wi_sim_user_call *call, const struct weir_processor *proc
     const struct wi_lease *lease = &call->consumer->lease;
     const struct weir_shard *listed = &wi_sim_shard(call->sim, call->consumer->shard)->shard;
     struct weir_shard shard = {.range = listed->range};
+    char worker_id[WEIR_NAME_SIZE];
     const struct weir_shard_context context = {
-        .worker_id = lease->owner,
+        .worker_id = worker_id,
         .token = token_of(call, 1),
         .shard = &shard,
-        .checkpoint = lease->checkpoint};
+        .checkpoint = lease->checkpoint,
+        .stream = wi_str(STREAM_NAME),
+        .shard_id = wi_str(lease->shard_id)};
 
+    (void)snprintf(worker_id, sizeof worker_id, "w%u", (unsigned)call->node->slot);
     memcpy(shard.shard_id, lease->shard_id, sizeof shard.shard_id);
     memcpy(shard.parent_shard_ids, lease->parent_shard_ids, sizeof shard.parent_shard_ids);
     if (processor->initialize != NULL) {
+        call->consumer->user_state = NULL; /* of a call that failed */
         call->error = processor->initialize(
             processor->context, &context, &call->checkpointer, &call->consumer->user_state);
     }
@@ -518,7 +523,11 @@ wi_sim_user_start(struct wi_sim *sim, const struct wi_sim_node *node)
     *process = (struct wi_sim_user_process){
         .is_started = true, .sink = {.sim = sim}, .processor = WEIR_PROCESSOR_INIT};
     error = application->worker_start(application->context, &process->sink, &process->processor);
-    if (error == WEIR_OK && process->processor.process_records != NULL) {
+    if (error == WEIR_OK && (process->processor.struct_size != sizeof process->processor ||
+                             process->processor.process_records == NULL)) {
+        error = WEIR_EINVAL;
+    }
+    if (error == WEIR_OK) {
         return;
     }
     process->is_started = false;

@@ -23,8 +23,7 @@
 
 #define FORMAT_VERSION     1U
 #define ID_BYTES_MAX       256U
-#define ADD_IDS_MAX        10000U /* of one call: bounds its transaction */
-#define EVICTIONS_PER_ID   2U     /* so that a window that was made smaller shrinks */
+#define EVICTIONS_PER_ID   2U /* so that a window that was made smaller shrinks */
 #define EVICTIONS_PER_CALL 16U
 #define IDS_MAX            UINT64_C(1000000000)
 #define AGE_MAX_MS         (INT64_C(366) * 24 * 3600 * 1000)
@@ -349,7 +348,8 @@ weir_window_add(
     struct addition addition = {.window = window, .ids = ids, .count = count};
     enum weir_error error = WEIR_OK;
 
-    if (window == NULL || ids == NULL || ret_seen == NULL || count == 0 || count > ADD_IDS_MAX) {
+    if (window == NULL || ids == NULL || ret_seen == NULL || count == 0 ||
+        count > WEIR_WINDOW_ADD_MAX) {
         return WEIR_EINVAL;
     }
     for (size_t i = 0; i < count; i++) {

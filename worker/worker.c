@@ -1,5 +1,6 @@
 /* Public API of the worker. */
 #include <pthread.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +32,9 @@
 #include "worker/shard_runner.h"
 #include "worker/worker_options.h"
 #include "worker/worker_runtime.h"
+
+/* struct weir_processor as the first version had it. */
+#define FIRST_PROCESSOR_SIZE (offsetof(struct weir_processor, destroy) + sizeof(void (*)(void)))
 
 /* HOST-PID: enough of a label; the identity is made at each start (R8). */
 static void
@@ -210,6 +214,20 @@ open_places(struct weir_worker *worker, struct weir_detail *detail)
     return error;
 }
 
+/* A smaller struct_size than that of the first version: it was never set, and no slot is there. */
+static enum weir_error
+check_processor(const struct weir_processor *processor, struct weir_detail *detail)
+{
+    if (processor->struct_size < FIRST_PROCESSOR_SIZE) {
+        return wi_detail(
+            detail, WEIR_EINVAL, "a processor without struct_size: start from WEIR_PROCESSOR_INIT");
+    }
+    if (processor->process_records == NULL) {
+        return wi_detail(detail, WEIR_EINVAL, "a processor needs process_records");
+    }
+    return WEIR_OK;
+}
+
 static void
 prepare_shared(struct weir_worker *worker, const struct weir_processor *processor)
 {
@@ -246,11 +264,13 @@ weir_worker_new(
     struct weir_worker *worker = NULL;
     enum weir_error error = WEIR_OK;
 
-    if (env == NULL || options == NULL || processor == NULL || ret == NULL ||
-        processor->process_records == NULL) {
-        return wi_detail(detail, WEIR_EINVAL, "a worker needs options and process_records");
+    if (env == NULL || options == NULL || processor == NULL || ret == NULL) {
+        return wi_detail(detail, WEIR_EINVAL, "a worker needs options and a processor");
     }
-    error = wi_worker_options_check(options, detail);
+    error = check_processor(processor, detail);
+    if (error == WEIR_OK) {
+        error = wi_worker_options_check(options, detail);
+    }
     if (error != WEIR_OK) {
         return error;
     }

@@ -2,19 +2,28 @@
  *
  * Before a batch is appended, a prepared checkpoint remembers how long the file was. If the process
  * dies before the checkpoint that follows, the next owner cuts the half batch off and, since
- * delivery begins at the last checkpoint, appends it anew. */
+ * delivery begins at the last checkpoint, appends it anew.
+ *
+ * A file cannot refuse an owner that was replaced while it was stopped, as a sink with a fencing
+ * token does. So each owner holds a lock of the file: initialize fails, and is called again, until
+ * the earlier owner has died or has woken up and learned that its lease is lost. */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <weir/weir.h>
 
-/* The file of one shard; what its first `size` bytes hold has been checkpointed. */
+/* The file of one shard: its first `size` bytes hold the records up to `last`. */
 struct export
 {
-    FILE *file;
+    int file;
     long size;
+    struct weir_record last; /* only its numbers are valid later */
+    bool is_open;            /* `last` may not be checkpointed */
 };
 
 static void
@@ -23,9 +32,7 @@ destroy(void *context, void *state)
     struct export *export = state;
 
     (void)context;
-    if (export != NULL && export->file != NULL) {
-        (void)fclose(export->file);
-    }
+    (void)close(export->file); /* and unlock */
     free(export);
 }
 
@@ -41,34 +48,57 @@ initialize(
     size_t length = 0;
     struct weir_position position;
     struct export *export = calloc(1, sizeof *export);
+    enum weir_error error = WEIR_EPROCESSOR;
 
-    (void)snprintf(name, sizeof name, "%s.txt", shard->shard->shard_id);
-    if (export == NULL || (export->file = fopen(name, "a+e")) == NULL ||
-        fsync(*(int *)context) != 0) { /* the directory: the file's name must last as well */
-        destroy(context, export);
-        return WEIR_EPROCESSOR;
+    if (export == NULL) {
+        return error;
     }
-    (void)fseek(export->file, 0, SEEK_END);
-    export->size = ftell(export->file);
-    if (weir_checkpoint_pending(checkpointer, &position, size, &length) == WEIR_OK) {
+    (void)snprintf(name, sizeof name, "%s.txt", shard->shard->shard_id);
+    export->file = open(name, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    if (export->file >= 0 && flock(export->file, LOCK_EX | LOCK_NB) == 0 &&
+        fsync(*(int *)context) == 0) { /* the directory: the file's name must last as well */
+        export->size = lseek(export->file, 0, SEEK_END);
+        error = weir_checkpoint_pending(checkpointer, &position, size, &length);
+    }
+    if (error == WEIR_OK) {
         export->size = strtol(size, NULL, 10); /* the owner before us did not get to the end */
+    } else if (error != WEIR_ENOTFOUND) {
+        destroy(context, export);
+        return error;
     }
     *ret_state = export;
     return WEIR_OK;
 }
 
 /* Put the records behind the first `size` bytes, whatever an earlier attempt has left there. */
-static int
-append(const struct export *export, const struct weir_process_input *input)
+static bool
+append(struct export *export, const struct weir_record *records, const struct weir_record *end)
 {
-    int good = ftruncate(fileno(export->file), export->size) == 0;
+    bool good = ftruncate(export->file, export->size) == 0;
 
-    for (size_t i = 0; i < input->count && good; i++) {
-        const struct weir_bytes data = input->records[i].data;
-        good = fwrite(data.data, 1, data.length, export->file) == data.length &&
-               fputc('\n', export->file) != EOF;
+    for (; records < end && good; records++) {
+        const struct weir_bytes data = records->data;
+        good = write(export->file, data.data, data.length) == (ssize_t)data.length &&
+               write(export->file, "\n", 1) == 1;
     }
-    return fflush(export->file) == 0 && fsync(fileno(export->file)) == 0 && good;
+    if (good && fsync(export->file) == 0) {
+        export->size = lseek(export->file, 0, SEEK_END);
+        export->last = end[-1];
+        export->is_open = true;
+    }
+    return export->is_open;
+}
+
+/* Checkpoint what is in the file. After an error it may be written or not (WEIR_ETIMEOUT), so the
+ * next call asks for the same again before it appends more. */
+static enum weir_error
+settle(struct export *export, struct weir_checkpointer *checkpointer)
+{
+    enum weir_error error =
+        export->is_open ? weir_checkpoint(checkpointer, &export->last) : WEIR_OK;
+
+    export->is_open = error != WEIR_OK;
+    return error;
 }
 
 static enum weir_error
@@ -80,18 +110,21 @@ process_records(
     size_t *ret_processed)
 {
     struct export *export = state;
-    const struct weir_record *last = &input->records[input->count - 1];
-    char size[32];
-    const int length = snprintf(size, sizeof size, "%ld", export->size);
-    enum weir_error error =
-        weir_checkpoint_prepare(checkpointer, last, (struct weir_bytes){size, (size_t)length});
+    const struct weir_record *records = input->records, *end = records + input->count;
+    enum weir_error error = settle(export, checkpointer);
+    const struct weir_position done = weir_checkpoint_last(checkpointer);
+    char text[32];
+    struct weir_bytes size = {text, (size_t)snprintf(text, sizeof text, "%ld", export->size)};
 
     (void)context, (void)ret_processed;
-    if (error == WEIR_OK) {
-        error = append(export, input) ? weir_checkpoint(checkpointer, last) : WEIR_EPROCESSOR;
+    while (records < end && weir_sink_has(&done, records)) {
+        records++; /* in the file since the call whose checkpoint failed */
     }
-    if (error == WEIR_OK) {
-        export->size = ftell(export->file);
+    if (error == WEIR_OK && records < end) {
+        error = weir_checkpoint_prepare(checkpointer, end - 1, size);
+        if (error == WEIR_OK) {
+            error = append(export, records, end) ? settle(export, checkpointer) : WEIR_EPROCESSOR;
+        }
     }
     return error;
 }

@@ -52,12 +52,16 @@ count(struct sink *sink, MDB_txn *txn, struct weir_process_input in, struct weir
     MDB_val key = {sizeof "records", "records"};
     MDB_val value;
     size_t sum = 0;
+    int result;
 
     if (weir_sink_has(position, last)) {
         return WEIR_OK;
     }
-    if (mdb_get(txn, sink->count, &key, &value) == 0) {
+    result = mdb_get(txn, sink->count, &key, &value);
+    if (result == 0 && value.mv_size == sizeof sum) {
         memcpy(&sum, value.mv_data, sizeof sum);
+    } else if (result != MDB_NOTFOUND) {
+        return WEIR_EPROCESSOR; /* not 0: the total is there, and would be overwritten */
     }
     for (size_t i = 0; i < in.count; i++) {
         sum += weir_sink_has(position, &in.records[i]) ? 0 : 1;

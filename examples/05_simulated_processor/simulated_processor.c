@@ -12,7 +12,7 @@ static bool is_careless;
 
 struct progress {         /* what the database keeps for each shard */
     uint64_t lease_epoch; /* of the owner that wrote last */
-    struct weir_sequence_number position;
+    struct weir_position position;
 };
 
 /* Count what is not counted yet. In initialize, without records, this plants the token. */
@@ -38,10 +38,11 @@ add(struct weir_sim_sink *sink,
         return WEIR_EFENCED;
     }
     for (size_t i = 0; i < count; i++) {
-        const struct weir_sequence_number *number = &records[i].sequence_number;
-        if (weir_sequence_number_compare(number, &progress.position) > 0 || is_careless) {
+        if (!weir_sink_has(&progress.position, &records[i]) || is_careless) {
             total++;
-            progress.position = *number;
+            progress.position.type = WEIR_AFTER_SEQUENCE_NUMBER;
+            progress.position.sequence_number = records[i].sequence_number;
+            progress.position.sub_sequence_number = records[i].sub_sequence_number;
         }
     }
     progress.lease_epoch = token->lease_epoch;

@@ -18,7 +18,9 @@ struct weir_checkpointer;
 /**
  * Checkpoint at `record`: it and all before it have been processed. NULL means, inside
  * process_records, the whole batch; in other callbacks everything that was reported as done.
- * Durable on return; blocks for one commit, shared with other shards (about 1 to 5 ms).
+ * Durable on return; blocks for one commit, shared with other shards (about 1 to 5 ms). NULL before
+ * this owner was handed a record leaves the checkpoint where it is; WEIR_OK does not prove then
+ * that the lease is still held.
  * @return WEIR_ELEASELOST: another worker has the shard, stop; WEIR_EINVAL: below the last
  *         checkpoint or not delivered; WEIR_EBUSY, WEIR_EFULL, WEIR_EIO, WEIR_ETIMEOUT: try again,
  *         writing the same checkpoint twice is harmless
@@ -39,6 +41,8 @@ WEIR_API WEIR_MUST_CHECK enum weir_error weir_checkpoint_at(
  * First phase of a two-phase checkpoint: store the position and up to WEIR_CHECKPOINT_STATE_MAX
  * bytes beside the checkpoint, without moving it. A later weir_checkpoint() at or past the position
  * commits and clears it. The next owner finds an uncommitted one with weir_checkpoint_pending().
+ * A later call replaces it. `record` and errors as for weir_checkpoint(); besides, WEIR_EINVAL: the
+ * state is too long, or `record` is NULL and there is no record yet that a checkpoint could name.
  */
 WEIR_API WEIR_MUST_CHECK enum weir_error weir_checkpoint_prepare(
     struct weir_checkpointer *checkpointer,
@@ -48,7 +52,7 @@ WEIR_API WEIR_MUST_CHECK enum weir_error weir_checkpoint_prepare(
 /**
  * The prepared checkpoint that was not committed, if any.
  * @param ret_state at least WEIR_CHECKPOINT_STATE_MAX bytes
- * @return WEIR_ENOTFOUND if nothing is pending
+ * @return WEIR_ENOTFOUND if nothing is pending; any other error says nothing about that: return it
  */
 WEIR_API WEIR_MUST_CHECK enum weir_error weir_checkpoint_pending(
     struct weir_checkpointer *checkpointer,

@@ -4,8 +4,9 @@
  *
  * (a) weir_sink_*: position and fencing token kept in the sink's own LMDB transaction. An effect
  * and the position that covers it are committed together or not at all, and an owner that was
- *     replaced is refused, also when it wakes up late (docs/dedupe.md).
- * (b) weir_window_*: a persisted window of ids that the caller gives, bounded by age and number.
+ *     replaced is refused, also when it wakes up late (docs/dedupe.md). One LMDB environment for
+ * each application, and a new one when the application begins anew: see WEIR_SINK_DATABASE. (b)
+ * weir_window_*: a persisted window of ids that the caller gives, bounded by age and number.
  */
 #ifndef WEIR_DEDUPE_H
 #define WEIR_DEDUPE_H
@@ -20,7 +21,18 @@ extern "C" {
 struct MDB_env;
 struct MDB_txn;
 
-/** Name of the database that the sink helpers keep in the caller's LMDB environment. */
+/**
+ * Name of the database that the sink helpers keep in the caller's LMDB environment. Its rows are
+ * keyed by the names of stream and shard alone, so an environment belongs to one application on one
+ * data directory (region, account). If two shared it, the one with the higher lease epoch would
+ * take the other's position for its own and skip records; the other would be fenced. The same holds
+ * for an application whose lease table was deleted, or a stream that was deleted, and begun anew:
+ * epochs and sequence numbers start over, so start with an empty environment as well.
+ *
+ * Nothing bounds the wait for LMDB's own writer lock, which all workers of the sink share: one that
+ * is stopped (SIGSTOP) inside a transaction holds up the callbacks of all others until it goes on
+ * or dies. Keep transactions short; docs/dedupe.md says how to find such a process.
+ */
 #define WEIR_SINK_DATABASE "weir_sink"
 
 /** The calls below need this handle of the database. Get it once per environment. */
@@ -87,12 +99,20 @@ WEIR_API WEIR_MUST_CHECK enum weir_error weir_window_open(
 /** Close; NULL is a no-op. */
 WEIR_API void weir_window_close(struct weir_window *window);
 
+/** Most ids of one weir_window_add(). */
+#define WEIR_WINDOW_ADD_MAX 10000
+
 /**
  * Remember ids; durable on return. Adding and testing are one operation, so two callers with the
  * same id get one "new" between them. Call it after the effect is durable if doing it twice is the
- * lesser evil, before it if losing it is.
+ * lesser evil, before it if losing it is. Thread-safe. Blocks for one commit, shared with others.
  * @param ids `count` ids of 1 to 256 bytes
- * @param ret_seen per id: true if it was in the window already
+ * @param count [1, WEIR_WINDOW_ADD_MAX]
+ * @param ret_seen per id: true if it was in the window already; written on success only
+ * @return WEIR_EINVAL: an argument is out of its range. Nothing was added: WEIR_ENOMEM; WEIR_EFULL:
+ *         make room on the disk; WEIR_EBUSY: another process has held the writer lock for 5 s, try
+ *         again. WEIR_ECORRUPT: the window is damaged, look at it. WEIR_EIO: the outcome is
+ * unknown; asked for again, ids that were new may be told as seen
  */
 WEIR_API WEIR_MUST_CHECK enum weir_error weir_window_add(
     struct weir_window *window, const struct weir_bytes *ids, size_t count, bool *ret_seen);

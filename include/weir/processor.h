@@ -1,10 +1,12 @@
 /**
  * The record processor: the user's callbacks.
  *
- * For each shard that a worker holds: initialize, then process_records again and again, then
- * exactly one of lease_lost, shard_ended, shutdown_requested, then destroy. Never two calls at once
- * for one shard; different shards run at the same time on different threads. Every slot may be NULL
- * but process_records.
+ * For each shard that a worker holds: initialize, then process_records again and again, then one of
+ * lease_lost, shard_ended, shutdown_requested, then destroy. A shard_ended that fails is called
+ * again, or followed by lease_lost or shutdown_requested if the shard is taken away meanwhile.
+ * After weir_worker_abort(), or a drain that ran out of time, destroy comes alone: it must not
+ * count on any of the three. Never two calls at once for one shard; different shards run at the
+ * same time on different threads. Every slot may be NULL but process_records.
  */
 #ifndef WEIR_PROCESSOR_H
 #define WEIR_PROCESSOR_H
@@ -36,7 +38,8 @@ struct weir_process_input {
     struct weir_token token;           /**< attempt counts redeliveries of this batch */
 };
 
-/** Start from WEIR_PROCESSOR_INIT. `context` is passed to every slot. */
+/** Start from WEIR_PROCESSOR_INIT, which sets struct_size: weir_worker_new() refuses a processor
+ * without it. `context` is passed to every slot. */
 struct weir_processor {
     size_t struct_size;
     void *context;
@@ -75,14 +78,18 @@ struct weir_processor {
 
     /**
      * All records of a closed shard are processed. After WEIR_OK weir itself writes SHARD_END and
-     * the children start; an error: called again after a back-off.
+     * the children start; an error: called again after a back-off, unless the lease is lost or the
+     * shard is to be handed over before that.
      */
     enum weir_error (*shard_ended)(
         void *context, void *state, struct weir_checkpointer *checkpointer);
 
     /**
-     * The shard is about to be handed over, or the worker stops: flush and checkpoint. The final
-     * checkpoint and the release are written after the return, whatever it returns.
+     * The shard is about to be handed over, or the worker stops: flush and checkpoint. Called once;
+     * the release is written after the return, whatever it returns. With automatic checkpoints it
+     * carries a final one, at the last record that process_records has reported as done. With
+     * checkpoint_interval_ms 0 it carries none: what this call, or an earlier one, does not
+     * checkpoint itself comes again at the next owner.
      */
     enum weir_error (*shutdown_requested)(
         void *context, void *state, struct weir_checkpointer *checkpointer);

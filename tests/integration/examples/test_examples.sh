@@ -75,6 +75,21 @@ test_checkpointing_survives_kill() {
     exported | sort -n | cmp -s - <(seq 30001) || fail "lost or doubled"
 }
 
+# An owner that was stopped and replaced still has the file: the next one must not begin before it ends.
+test_checkpointing_waits_for_the_lock_of_the_file() {
+    given_a_stream 1
+    seq 100 | "$weir" put orders
+    exec 9>>shardId-000000000000.txt
+    flock 9
+    start_example export 02_checkpointing/checkpointing orders 9>&-
+    wait_until grep -q "initialize failed" export.err
+    [ -z "$(exported)" ] || fail "wrote to a file that another has locked"
+    exec 9>&-
+    wait_until is_exported 100
+    stop export
+    exported | cmp -s - <(seq 100) || fail "lost or doubled"
+}
+
 test_dedupe_sink_survives_kill() {
     given_a_stream 2
     seq 20000 | "$weir" put orders --durability none

@@ -15,8 +15,9 @@
 
 #include "tests/support/weir_test.h"
 
-#define SEEDS      60
-#define ERRORS_MAX 1000
+#define SEEDS            60
+#define ERRORS_MAX       1000
+#define INITIALIZE_FAILS 10 /* every so many calls */
 
 /* What a fleet of processors under test has seen. */
 struct fleet {
@@ -24,6 +25,8 @@ struct fleet {
     bool prepares; /* two-phase checkpoints */
     unsigned workers;
     unsigned states;
+    unsigned initialized;
+    unsigned failed_to_initialize;
     unsigned committed[ERRORS_MAX];
     unsigned checkpointed[ERRORS_MAX];
     unsigned found_pending;
@@ -48,6 +51,22 @@ name_record(char key[WEIR_SIM_KEY_SIZE], const struct weir_record *record)
     (void)snprintf(key, WEIR_SIM_KEY_SIZE, "record-%s", number);
 }
 
+/* The same as a worker gives: names, not an identity. */
+static void
+check_context(const struct weir_shard_context *shard)
+{
+    const struct weir_str *stream = &shard->token.stream;
+    const struct weir_str *shard_id = &shard->token.shard_id;
+
+    assert_int_equal(
+        weir_name_check((struct weir_str){shard->worker_id, strlen(shard->worker_id)}), WEIR_OK);
+    assert_int_equal(shard->stream.length, stream->length);
+    assert_memory_equal(shard->stream.data, stream->data, stream->length);
+    assert_int_equal(shard->shard_id.length, shard_id->length);
+    assert_memory_equal(shard->shard_id.data, shard_id->data, shard_id->length);
+    assert_int_equal(strlen(shard->shard->shard_id), shard_id->length);
+}
+
 static enum weir_error
 initialize(
     void *context,
@@ -62,6 +81,14 @@ initialize(
     size_t length = 0;
 
     assert_non_null(state);
+    assert_null(*ret_state); /* also when the call before has failed */
+    check_context(shard);
+    if (++worker->fleet->initialized % INITIALIZE_FAILS == 0) {
+        free(state);
+        worker->fleet->failed_to_initialize++;
+        *ret_state = worker; /* what a failed call has left there is of no use to anybody */
+        return WEIR_EPROCESSOR;
+    }
     memcpy(state->shard_id, shard->shard->shard_id, sizeof state->shard_id);
     if (worker->fleet->prepares &&
         weir_checkpoint_pending(checkpointer, &position, bytes, &length) == WEIR_OK) {
@@ -182,6 +209,7 @@ run(struct fleet *fleet, uint64_t seed)
     struct weir_sim_verdict verdict;
 
     options.application = &application;
+    fleet->initialized = 0;
     assert_int_equal(weir_sim_run(weir_env_default(), seed, &options, &verdict, NULL), WEIR_OK);
     assert_int_equal(fleet->workers, 0);
     assert_int_equal(fleet->states, 0);
@@ -209,6 +237,7 @@ a_sound_processor_holds_and_meets_every_answer(void **state)
     assert_true(fleet.checkpointed[WEIR_OK] > 1000);
     assert_true(fleet.checkpointed[WEIR_ELEASELOST] > 0);
     assert_true(fleet.found_pending > 0);
+    assert_true(fleet.failed_to_initialize > 0);
 }
 
 static void
@@ -299,6 +328,30 @@ transactions_are_serializable_and_a_worker_that_does_not_start_fails_the_run(voi
     assert_non_null(strstr(verdict.text, "WEIR_EPROCESSOR"));
 }
 
+static enum weir_error
+start_without_size(void *context, struct weir_sim_sink *sink, struct weir_processor *ret)
+{
+    (void)context, (void)sink;
+    *ret = (struct weir_processor){.process_records = process_records};
+    return WEIR_OK;
+}
+
+static void
+a_processor_without_its_size_fails_the_run(void **state)
+{
+    const struct weir_sim_application application = {
+        .struct_size = sizeof application, .worker_start = start_without_size};
+    struct weir_sim_options options = WEIR_SIM_OPTIONS_INIT;
+    struct weir_sim_verdict verdict;
+
+    (void)state;
+    options.application = &application;
+    assert_int_equal(weir_sim_run(weir_env_default(), 1, &options, &verdict, NULL), WEIR_OK);
+    assert_true(verdict.failed);
+    assert_string_equal(verdict.property, "U1");
+    assert_non_null(strstr(verdict.text, "WEIR_EINVAL"));
+}
+
 static void
 an_application_without_workers_is_refused(void **state)
 {
@@ -320,6 +373,7 @@ main(void)
         cmocka_unit_test(the_ledger_finds_what_was_acknowledged_and_is_not_there),
         cmocka_unit_test(
             transactions_are_serializable_and_a_worker_that_does_not_start_fails_the_run),
+        cmocka_unit_test(a_processor_without_its_size_fails_the_run),
         cmocka_unit_test(an_application_without_workers_is_refused),
     };
 

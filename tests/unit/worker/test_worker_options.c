@@ -2,6 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/env.h>
+#include <weir/error.h>
+#include <weir/processor.h>
+#include <weir/types.h>
+#include <weir/worker.h>
+
 #include "tests/support/weir_test.h"
 #include "worker/worker_options.h"
 
@@ -53,6 +59,41 @@ has_the_same_defaults_as_the_initializer(void **state)
     assert_int_equal(from_table.evict_stopped_writers, from_macro.evict_stopped_writers);
     assert_int_equal(from_table.handle_signals, from_macro.handle_signals);
     assert_ptr_equal(from_table.table, from_macro.table);
+}
+
+static enum weir_error
+process_nothing(
+    void *context,
+    void *state,
+    const struct weir_process_input *input,
+    struct weir_checkpointer *checkpointer,
+    size_t *ret_processed) /* NOLINT(readability-non-const-parameter): the slot's type */
+{
+    (void)context, (void)state, (void)input, (void)checkpointer, (void)ret_processed;
+    return WEIR_OK;
+}
+
+/* Nothing of it would be copied, and the first batch would call NULL. */
+static void
+refuses_a_processor_without_its_size(void **state)
+{
+    const struct weir_worker_options options = given_options();
+    struct weir_processor processor = {.process_records = process_nothing};
+    struct weir_worker *worker = NULL;
+    struct weir_detail detail = {.text = ""};
+    (void)state;
+
+    assert_int_equal(
+        weir_worker_new(weir_env_default(), &options, &processor, &worker, &detail), WEIR_EINVAL);
+    assert_non_null(strstr(detail.text, "WEIR_PROCESSOR_INIT"));
+    processor.struct_size = offsetof(struct weir_processor, destroy);
+    assert_int_equal(
+        weir_worker_new(weir_env_default(), &options, &processor, &worker, NULL), WEIR_EINVAL);
+    processor = (struct weir_processor)WEIR_PROCESSOR_INIT;
+    assert_int_equal(
+        weir_worker_new(weir_env_default(), &options, &processor, &worker, &detail), WEIR_EINVAL);
+    assert_non_null(strstr(detail.text, "process_records"));
+    assert_null(worker);
 }
 
 static void
@@ -217,6 +258,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_the_defaults_with_an_application_and_a_stream),
         cmocka_unit_test(has_the_same_defaults_as_the_initializer),
+        cmocka_unit_test(refuses_a_processor_without_its_size),
         cmocka_unit_test(sets_options_by_name_with_hyphens_and_units),
         cmocka_unit_test(names_the_option_that_is_wrong),
         cmocka_unit_test(refuses_options_that_do_not_fit),
