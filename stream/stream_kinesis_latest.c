@@ -134,14 +134,15 @@ find_newest(struct wi_kinesis_reader *reader, struct newest *newest, struct weir
     return error;
 }
 
-/* Read on at LATEST; true if a record came. */
+/* Read on at LATEST; true if something has come behind it: a record, or an empty page on the way to
+ * one, of which Kinesis gives many. */
 static bool
-reads_a_record(struct wi_kinesis_reader *reader, struct weir_detail *detail, enum weir_error *error)
+meets_news(struct wi_kinesis_reader *reader, struct weir_detail *detail, enum weir_error *error)
 {
     *error = wi_kinesis_pause(reader->stream, 1000 / reader->stream->url.reads_per_second)
                  ? wi_kinesis_reader_fetch(reader, detail)
                  : WEIR_ECANCELED;
-    return *error == WEIR_OK && reader->page.count > 0;
+    return *error == WEIR_OK && (reader->page.count > 0 || reader->page.millis_behind > 0);
 }
 
 enum weir_error
@@ -152,7 +153,7 @@ wi_kinesis_resolve_latest(struct wi_kinesis_reader *reader, struct weir_detail *
 
     WEIR_ASSERT(reader->next.type == WEIR_LATEST);
     for (unsigned i = 0; i < PATIENCE; i++) {
-        if (reads_a_record(reader, detail, &error) || error != WEIR_OK || reader->at_end) {
+        if (meets_news(reader, detail, &error) || error != WEIR_OK || reader->at_end) {
             return error;
         }
     }
@@ -161,7 +162,7 @@ wi_kinesis_resolve_latest(struct wi_kinesis_reader *reader, struct weir_detail *
         return WEIR_OK; /* busy: a record will come, and the iterator has not moved */
     }
     /* Nothing may have come behind LATEST since: then what was found stands before it. */
-    if (error != WEIR_OK || reads_a_record(reader, detail, &error) || error != WEIR_OK) {
+    if (error != WEIR_OK || meets_news(reader, detail, &error) || error != WEIR_OK) {
         return error;
     }
     if (newest.any && !reader->at_end) {
