@@ -241,6 +241,7 @@ renew_iterator(struct wi_kinesis_reader *reader, struct weir_detail *detail)
     if (reader->has_wanted) {
         from.type = WEIR_AT_SEQUENCE_NUMBER;
         from.sequence_number = reader->wanted.sequence_number;
+        reader->look_for_first = true; /* retention has not stood still since it was delivered */
     } else if (from.type == WEIR_LATEST && reader->latest_ms == 0) {
         reader->latest_ms = wi_wall_now(stream->env).ms - CLOCK_MARGIN_MS;
     } else if (from.type == WEIR_LATEST) {
