@@ -84,6 +84,7 @@ struct wi_kinesis_reader {
     bool follows;                     /* the subscription goes on where the page ends */
     bool has_number;                  /* the place where the last event says to go on */
     struct weir_sequence_number number;
+    struct weir_mono number_since;
 };
 
 /* A shard that is or was read through this handle. */

@@ -366,6 +366,7 @@ keep_continuation(struct wi_kinesis_reader *reader)
         return WEIR_ECORRUPT;
     }
     reader->has_number = true;
+    reader->number_since = wi_mono_now(reader->stream->env);
     return WEIR_OK;
 }
 
