@@ -274,6 +274,17 @@ fetch(
     return error;
 }
 
+/* What an earlier call was told counts no more: the shard may have been another worker's since, or
+ * the page that said it is gone. Only what this call reads says that this is the tip, which ends
+ * the marking of replays. Behind the end of a shard nothing comes. */
+static void
+forget_tip(struct wi_kinesis_reader *reader)
+{
+    if (!reader->at_end && reader->page.millis_behind <= 0) {
+        reader->page.millis_behind = 1;
+    }
+}
+
 /* Age of the oldest record that is not delivered yet. */
 static int64_t
 behind(const struct wi_kinesis_reader *reader)
@@ -342,6 +353,7 @@ wi_kinesis_get(
     reader->records_wanted =
         request->records_max < FEW_RECORDS ? request->records_max : WEIR_GET_RECORDS_MAX;
     reader->is_look = request->records_max == 1 && request->bytes_max == 1;
+    forget_tip(reader);
     if (!wi_kinesis_reader_has_records(reader) && !reader->at_end) {
         error = fetch(stream, slot, reader);
     }

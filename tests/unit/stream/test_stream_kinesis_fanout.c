@@ -61,6 +61,26 @@ goes_on_at_the_continuation_number(void **state)
     end_service(&service);
 }
 
+/* Nobody has said that nothing has come since: replays are marked until somebody does. */
+static void
+is_at_the_tip_only_while_an_event_says_so(void **state)
+{
+    static const struct service_step steps[] = {
+        {"DescribeStreamConsumer", NULL, 200, CONSUMER},
+        {"SubscribeToShard", "TRIM_HORIZON", 200, EVENT("15", "0", RECORD("10", "QQ=="))},
+    };
+    struct kinesis_service service;
+
+    (void)state;
+    given_service_at(&service, URL, STEPS(steps));
+    assert_int_equal(get_from(&service, horizon(), 10), WEIR_OK);
+    assert_int_equal(service.result.millis_behind_latest, 0);
+    assert_int_equal(get_now(&service, service.result.next, 10), WEIR_OK);
+    assert_int_equal(weir_batch_count(service.batch), 0);
+    assert_true(service.result.millis_behind_latest > 0);
+    end_service(&service);
+}
+
 /* The processor hung for longer than the retention: an old continuation number would begin at the
  * oldest record without a word. */
 static void
@@ -89,6 +109,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(goes_on_at_the_continuation_number),
+        cmocka_unit_test(is_at_the_tip_only_while_an_event_says_so),
         cmocka_unit_test(tells_that_retention_took_records_while_nobody_read),
     };
 
