@@ -38,6 +38,8 @@
 #define WI_KINESIS_PAGE_TEXT_MAX ((size_t)8 * 1024 * 1024)
 /* A page's memory that is larger than this is given back when the reader has nothing in it. */
 #define WI_KINESIS_PAGE_KEEP_BYTES ((size_t)256 * 1024)
+/* When memory for pages is scarce, those that nobody reads are looked for this often. */
+#define WI_KINESIS_SWEEP_MS 1000
 /* Ancestors of a shard that are looked at for aggregated records. */
 #define WI_KINESIS_ANCESTORS_MAX 32U
 
@@ -92,6 +94,7 @@ struct wi_kinesis_slot {
     char shard_id[WEIR_NAME_SIZE];
     struct wi_kinesis_pace pace;
     struct wi_kinesis_reader *reader; /* NULL while a thread reads with it */
+    struct weir_mono touched;         /* when one last did */
     atomic_uint word;                 /* raised when an event of a subscription has come */
 };
 
@@ -132,6 +135,7 @@ struct wi_kinesis_stream {
     struct wi_kinesis_slot **slots; /* sorted by shard id */
     size_t slot_count;
     size_t slot_capacity;
+    struct weir_mono swept;    /* when unread pages were last looked for */
     struct weir_shard *shards; /* the last list, parents first */
     size_t shard_count;
 };
@@ -257,7 +261,7 @@ enum weir_error wi_kinesis_reader_fetch(
 enum weir_error wi_kinesis_reader_read(struct wi_kinesis_reader *reader, bool is_event);
 /* Memory of the page, which the handle adds up. */
 size_t wi_kinesis_reader_page_bytes(const struct wi_kinesis_reader *reader);
-/* Forget the page. */
+/* Forget the page's records and give its memory back; what it says of the shard stays. */
 void wi_kinesis_reader_drop_page(struct wi_kinesis_reader *reader);
 /* Move records of the page to the batch. */
 enum weir_error wi_kinesis_reader_take(

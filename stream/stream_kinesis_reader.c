@@ -87,7 +87,10 @@ wi_kinesis_reader_drop_page(struct wi_kinesis_reader *reader)
     atomic_fetch_sub(reader->stream->pages_bytes, wi_kinesis_reader_page_bytes(reader));
     wi_buffer_free(&reader->text);
     wi_free(reader->stream->env, reader->page.records);
-    reader->page = (struct wi_kinesis_page){.count = 0};
+    reader->page.text = WI_STR("");
+    reader->page.records = NULL;
+    reader->page.capacity = 0;
+    reader->page.count = 0;
     reader->index = 0;
 }
 
