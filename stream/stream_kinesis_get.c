@@ -81,17 +81,6 @@ insert_slot(struct wi_kinesis_stream *stream, size_t at, struct weir_str shard_i
     return WEIR_OK;
 }
 
-/* Forget a page of which records are to come: they are read anew, from the first one wanted. */
-static void
-read_anew(struct wi_kinesis_reader *reader)
-{
-    wi_kinesis_reader_drop_page(reader);
-    wi_buffer_reset(&reader->iterator);
-    reader->at_end = false; /* G1: with a record that is not read it is no end */
-    reader->follows = false;
-    reader->has_number = false;
-}
-
 /* Whether readers get less than a whole page because of what others hold. */
 static bool
 is_scarce(const struct wi_kinesis_stream *stream)
@@ -118,7 +107,7 @@ sweep_unread(struct wi_kinesis_stream *stream)
             continue;
         }
         if (wi_kinesis_reader_has_records(reader)) {
-            read_anew(reader);
+            wi_kinesis_reader_read_anew(reader);
         } else {
             wi_kinesis_reader_drop_page(reader); /* its place is behind the page */
         }
@@ -163,6 +152,9 @@ give_back(
 {
     struct wi_kinesis_reader *other;
 
+    if (reader->next.type != WEIR_LATEST) {
+        wi_kinesis_reader_end_search(reader);
+    }
     if (reader->at_end && !wi_kinesis_reader_has_records(reader)) {
         wi_kinesis_reader_drop_page(reader); /* no page will take its place */
     } else if (reader->page.count == 0 && reader->text.capacity > WI_KINESIS_PAGE_KEEP_BYTES) {
@@ -205,8 +197,8 @@ wait_of(struct wi_kinesis_stream *stream, struct wi_kinesis_slot *slot)
     return wait_ms;
 }
 
-static size_t
-data_bytes(const struct wi_kinesis_page *page)
+size_t
+wi_kinesis_page_data_bytes(const struct wi_kinesis_page *page)
 {
     size_t bytes = 0;
 
@@ -229,7 +221,7 @@ note_pace(
 {
     const struct weir_mono now = wi_mono_now(stream->env);
     const bool is_tip = reader->page.count == 0 && reader->page.millis_behind <= 0;
-    const size_t bytes = error == WEIR_OK ? data_bytes(&reader->page) : 0;
+    const size_t bytes = error == WEIR_OK ? wi_kinesis_page_data_bytes(&reader->page) : 0;
 
     pthread_mutex_lock(&stream->lock);
     if (error == WEIR_OK) {
@@ -408,7 +400,7 @@ wi_kinesis_get(
     if (error == WEIR_OK && wi_kinesis_reader_has_records(reader)) {
         error = wi_kinesis_reader_take(reader, request->records_max, request->bytes_max, batch);
         if (error == WEIR_ECORRUPT) {
-            read_anew(reader);
+            wi_kinesis_reader_read_anew(reader);
         }
     }
     if (error == WEIR_OK) {

@@ -60,18 +60,35 @@ wi_kinesis_reader_new(
     return WEIR_OK;
 }
 
-void
-wi_kinesis_reader_free(struct wi_kinesis_reader *reader)
+static void
+free_reader(struct wi_kinesis_reader *reader)
 {
-    if (reader == NULL) {
-        return;
-    }
+    WEIR_ASSERT(reader->search == NULL);
     wi_kinesis_fanout_free(reader->fanout, reader->stream->env);
     wi_kinesis_reader_drop_page(reader);
     wi_buffer_free(&reader->iterator);
     EVP_MD_CTX_free(reader->md5);
     wi_free(reader->stream->env, reader->keys);
     wi_free(reader->stream->env, reader);
+}
+
+void
+wi_kinesis_reader_end_search(struct wi_kinesis_reader *reader)
+{
+    if (reader->search != NULL) {
+        free_reader(reader->search->reader);
+        wi_free(reader->stream->env, reader->search);
+        reader->search = NULL;
+    }
+}
+
+void
+wi_kinesis_reader_free(struct wi_kinesis_reader *reader)
+{
+    if (reader != NULL) {
+        wi_kinesis_reader_end_search(reader);
+        free_reader(reader);
+    }
 }
 
 /* Both the text and the places of its records. */
@@ -92,6 +109,16 @@ wi_kinesis_reader_drop_page(struct wi_kinesis_reader *reader)
     reader->page.capacity = 0;
     reader->page.count = 0;
     reader->index = 0;
+}
+
+void
+wi_kinesis_reader_read_anew(struct wi_kinesis_reader *reader)
+{
+    wi_kinesis_reader_drop_page(reader);
+    wi_buffer_reset(&reader->iterator);
+    reader->at_end = false; /* G1: with a record that is not read it is no end */
+    reader->follows = false;
+    reader->has_number = false;
 }
 
 /* --- positions --- */
