@@ -31,6 +31,8 @@
 #include "stream/stream_kinesis.h"
 #include "stream/stream_kinesis_url.h"
 
+/* A continuation number that is older is not used. */
+#define CONTINUATION_MS INT64_C(300000)
 /* How soon a consumer that is being created is looked at again. */
 #define CONSUMER_POLL_MS 500
 /* Another subscriber that stays is told of once in so many failures, and not while a lease moves,
@@ -236,7 +238,7 @@ look_back(struct wi_kinesis_reader *reader)
     const struct weir_mono now = wi_mono_now(reader->stream->env);
 
     if (reader->has_wanted && reader->has_number &&
-        wi_mono_elapsed_ms(reader->number_since, now) >= WI_KINESIS_ITERATOR_MS) {
+        wi_mono_elapsed_ms(reader->number_since, now) >= CONTINUATION_MS) {
         reader->has_number = false;
     }
     if (reader->has_wanted && !reader->has_number) {

@@ -150,14 +150,15 @@ give_back(
     struct wi_kinesis_slot *slot,
     struct wi_kinesis_reader *reader)
 {
+    const bool is_last = reader->at_end && !wi_kinesis_reader_has_records(reader);
+    const bool is_empty =
+        reader->page.count == 0 && reader->text.capacity > WI_KINESIS_PAGE_KEEP_BYTES;
     struct wi_kinesis_reader *other;
 
     if (reader->next.type != WEIR_LATEST) {
         wi_kinesis_reader_end_search(reader);
     }
-    if (reader->at_end && !wi_kinesis_reader_has_records(reader)) {
-        wi_kinesis_reader_drop_page(reader); /* no page will take its place */
-    } else if (reader->page.count == 0 && reader->text.capacity > WI_KINESIS_PAGE_KEEP_BYTES) {
+    if (is_last || is_empty) {
         wi_kinesis_reader_drop_page(reader);
     }
     pthread_mutex_lock(&stream->lock);
