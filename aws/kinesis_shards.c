@@ -1,5 +1,6 @@
 /* ListShards: all pages, as the shards that the rest of weir knows. */
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -180,6 +181,7 @@ wi_kinesis_list_shards(
     enum weir_error error = WEIR_OK;
     unsigned restarts = 0;
     unsigned pages = 0;
+    bool begins_again = false;
 
     wi_buffer_init(&list.token, api->env);
     do {
@@ -188,14 +190,15 @@ wi_kinesis_list_shards(
             break;
         }
         error = ask_page(api, &list, detail);
-        if (error == WEIR_EEXPIRED && restarts < RESTARTS_MAX) {
+        begins_again = error == WEIR_EEXPIRED && restarts < RESTARTS_MAX;
+        if (begins_again) {
             restarts++;
+            pages = 0;
             list.count = 0;
             wi_buffer_reset(&list.token);
             error = WEIR_OK;
-            continue;
         }
-    } while (error == WEIR_OK && list.token.length > 0);
+    } while (error == WEIR_OK && (begins_again || list.token.length > 0));
     if (error == WEIR_OK) {
         *ret_shards = list.shards;
         *ret_count = list.count;

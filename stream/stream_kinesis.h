@@ -38,6 +38,8 @@
 #define WI_KINESIS_PAGE_TEXT_MAX ((size_t)8 * 1024 * 1024)
 /* A page's memory that is larger than this is given back when the reader has nothing in it. */
 #define WI_KINESIS_PAGE_KEEP_BYTES ((size_t)256 * 1024)
+/* When memory for pages is scarce, those that nobody reads are looked for this often. */
+#define WI_KINESIS_SWEEP_MS 1000
 /* Ancestors of a shard that are looked at for aggregated records. */
 #define WI_KINESIS_ANCESTORS_MAX 32U
 
@@ -52,6 +54,18 @@ struct wi_kinesis_family {
 
 /* The first user record that is wanted; what is below it has been delivered. */
 struct wi_kinesis_wanted {
+    struct weir_sequence_number sequence_number;
+    uint64_t sub_sequence_number;
+};
+
+/* A search for the newest record of a shard, where LATEST is to become a number. */
+struct wi_kinesis_search {
+    struct wi_kinesis_reader *reader; /* of its own */
+    struct wi_kinesis_pace pace;
+    size_t stage;   /* how far back it looks */
+    bool is_placed; /* the reader stands there */
+    bool is_done;
+    bool any; /* what was found */
     struct weir_sequence_number sequence_number;
     uint64_t sub_sequence_number;
 };
@@ -80,10 +94,12 @@ struct wi_kinesis_reader {
     bool has_family;
     struct wi_aggregate_key *keys; /* memory for the tables of one aggregate */
     size_t key_capacity;
+    struct wi_kinesis_search *search; /* while it stands at LATEST; NULL: not begun */
     struct wi_kinesis_fanout *fanout; /* NULL: it never was subscribed */
     bool follows;                     /* the subscription goes on where the page ends */
     bool has_number;                  /* the place where the last event says to go on */
     struct weir_sequence_number number;
+    struct weir_mono number_since;
 };
 
 /* A shard that is or was read through this handle. */
@@ -91,6 +107,7 @@ struct wi_kinesis_slot {
     char shard_id[WEIR_NAME_SIZE];
     struct wi_kinesis_pace pace;
     struct wi_kinesis_reader *reader; /* NULL while a thread reads with it */
+    struct weir_mono touched;         /* when one last did */
     atomic_uint word;                 /* raised when an event of a subscription has come */
 };
 
@@ -131,6 +148,7 @@ struct wi_kinesis_stream {
     struct wi_kinesis_slot **slots; /* sorted by shard id */
     size_t slot_count;
     size_t slot_capacity;
+    struct weir_mono swept;    /* when unread pages were last looked for */
     struct weir_shard *shards; /* the last list, parents first */
     size_t shard_count;
 };
@@ -256,17 +274,24 @@ enum weir_error wi_kinesis_reader_fetch(
 enum weir_error wi_kinesis_reader_read(struct wi_kinesis_reader *reader, bool is_event);
 /* Memory of the page, which the handle adds up. */
 size_t wi_kinesis_reader_page_bytes(const struct wi_kinesis_reader *reader);
-/* Forget the page. */
+/* Forget the page's records and give its memory back; what it says of the shard stays. */
 void wi_kinesis_reader_drop_page(struct wi_kinesis_reader *reader);
+/* Forget a page of which records are to come: they are read anew, from the first one wanted. */
+void wi_kinesis_reader_read_anew(struct wi_kinesis_reader *reader);
+/* How much of the 2 MB/s of the shard a page has taken. */
+size_t wi_kinesis_page_data_bytes(const struct wi_kinesis_page *page);
 /* Move records of the page to the batch. */
 enum weir_error wi_kinesis_reader_take(
     struct wi_kinesis_reader *reader,
     size_t records_max,
     size_t bytes_max,
     struct weir_batch *batch);
-/* The reader stands at LATEST and has read nothing: make it a number, if there is one to be had. */
+/* The reader stands at LATEST and has just read nothing: make it a number, if there is one to be
+ * had. What takes too long for one call goes on with the next. */
 enum weir_error wi_kinesis_resolve_latest(
     struct wi_kinesis_reader *reader, struct weir_detail *detail);
+/* Forget the search; there need not be one. */
+void wi_kinesis_reader_end_search(struct wi_kinesis_reader *reader);
 
 /* Set `next` to AFTER this, and `wanted` to what follows it. */
 void wi_kinesis_reader_passed(

@@ -31,6 +31,8 @@
 #include "stream/stream_kinesis.h"
 #include "stream/stream_kinesis_url.h"
 
+/* A continuation number that is older is not used. */
+#define CONTINUATION_MS INT64_C(300000)
 /* How soon a consumer that is being created is looked at again. */
 #define CONSUMER_POLL_MS 500
 /* Another subscriber that stays is told of once in so many failures, and not while a lease moves,
@@ -228,12 +230,28 @@ place_of(const struct wi_kinesis_reader *reader)
     return from;
 }
 
+/* Whether retention has taken something is seen by the record that was left off at, which must come
+ * again. A continuation number cannot tell, so an old one is not used. */
+static void
+look_back(struct wi_kinesis_reader *reader)
+{
+    const struct weir_mono now = wi_mono_now(reader->stream->env);
+
+    if (reader->has_wanted && reader->has_number &&
+        wi_mono_elapsed_ms(reader->number_since, now) >= CONTINUATION_MS) {
+        reader->has_number = false;
+    }
+    if (reader->has_wanted && !reader->has_number) {
+        reader->look_for_first = true;
+    }
+}
+
 static enum weir_error
 begin(struct wi_kinesis_reader *reader, struct weir_detail *detail)
 {
     struct wi_kinesis_stream *stream = reader->stream;
     struct wi_kinesis_fanout *fanout = reader->fanout;
-    const struct weir_position from = place_of(reader);
+    struct weir_position from;
     char arn[WI_KINESIS_ARN_SIZE];
     enum weir_error error =
         wi_kinesis_fanout_find_consumer(stream, WI_KINESIS_CONSUMER_WAIT_MS, detail);
@@ -245,6 +263,8 @@ begin(struct wi_kinesis_reader *reader, struct weir_detail *detail)
     pthread_mutex_lock(&stream->consumer_lock);
     (void)wi_str_copy(arn, sizeof arn, wi_str(stream->consumer_arn));
     pthread_mutex_unlock(&stream->consumer_lock);
+    look_back(reader);
+    from = place_of(reader);
     fanout->called = wi_mono_now(stream->env);
     error = wi_kinesis_subscription_start(fanout->subscription, arn, &from);
     if (error != WEIR_OK) {

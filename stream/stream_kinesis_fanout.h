@@ -22,7 +22,8 @@
 #define WI_KINESIS_QUEUE_BYTES_MAX  ((size_t)1024 * 1024)
 #define WI_KINESIS_QUEUE_EVENTS_MAX 256U
 /* A subscription whose events nobody takes for so long, because the shard is somebody else's by
- * now, or its processor hangs, is given up, and so is the memory. */
+ * now, or its processor hangs, is given up, and so is the memory. So is a page, when memory for
+ * pages is scarce. */
 #define WI_KINESIS_UNREAD_MS 60000
 /* How long a read waits for a consumer that is being created. */
 #define WI_KINESIS_CONSUMER_WAIT_MS 10000

@@ -16,6 +16,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/mono.h"
 #include "core/str.h"
 #include "stream/batch.h"
 #include "stream/stream_kinesis.h"
@@ -80,6 +81,39 @@ insert_slot(struct wi_kinesis_stream *stream, size_t at, struct weir_str shard_i
     return WEIR_OK;
 }
 
+/* Whether readers get less than a whole page because of what others hold. */
+static bool
+is_scarce(const struct wi_kinesis_stream *stream)
+{
+    return atomic_load(stream->pages_bytes) > WI_KINESIS_PAGES_BYTES_MAX - WI_KINESIS_PAGE_TEXT_MAX;
+}
+
+/* Take the pages of shards that are somebody else's by now, or whose processor hangs. Under the
+ * lock, so the readers that stand in their slots are no other thread's. */
+static void
+sweep_unread(struct wi_kinesis_stream *stream)
+{
+    const struct weir_mono now = wi_mono_now(stream->env);
+
+    if (!is_scarce(stream) || wi_mono_elapsed_ms(stream->swept, now) < WI_KINESIS_SWEEP_MS) {
+        return;
+    }
+    stream->swept = now;
+    for (size_t i = 0; i < stream->slot_count; i++) {
+        struct wi_kinesis_reader *reader = stream->slots[i]->reader;
+
+        if (reader == NULL ||
+            wi_mono_elapsed_ms(stream->slots[i]->touched, now) < WI_KINESIS_UNREAD_MS) {
+            continue;
+        }
+        if (wi_kinesis_reader_has_records(reader)) {
+            wi_kinesis_reader_read_anew(reader);
+        } else {
+            wi_kinesis_reader_drop_page(reader); /* its place is behind the page */
+        }
+    }
+}
+
 /* The slot of a shard, for good, and its reader, which is this thread's until give_back(). */
 static enum weir_error
 check_out(
@@ -100,6 +134,7 @@ check_out(
         *ret_slot = stream->slots[at];
         *ret_reader = stream->slots[at]->reader;
         stream->slots[at]->reader = NULL;
+        sweep_unread(stream);
     }
     pthread_mutex_unlock(&stream->lock);
     if (error == WEIR_OK && *ret_reader == NULL) {
@@ -115,15 +150,21 @@ give_back(
     struct wi_kinesis_slot *slot,
     struct wi_kinesis_reader *reader)
 {
+    const bool is_last = reader->at_end && !wi_kinesis_reader_has_records(reader);
+    const bool is_empty =
+        reader->page.count == 0 && reader->text.capacity > WI_KINESIS_PAGE_KEEP_BYTES;
     struct wi_kinesis_reader *other;
 
-    if (reader->page.count == 0 && !reader->at_end &&
-        reader->text.capacity > WI_KINESIS_PAGE_KEEP_BYTES) {
+    if (reader->next.type != WEIR_LATEST) {
+        wi_kinesis_reader_end_search(reader);
+    }
+    if (is_last || is_empty) {
         wi_kinesis_reader_drop_page(reader);
     }
     pthread_mutex_lock(&stream->lock);
     other = slot->reader;
     slot->reader = reader;
+    slot->touched = wi_mono_now(stream->env);
     pthread_mutex_unlock(&stream->lock);
     wi_kinesis_reader_free(other);
 }
@@ -157,8 +198,8 @@ wait_of(struct wi_kinesis_stream *stream, struct wi_kinesis_slot *slot)
     return wait_ms;
 }
 
-static size_t
-data_bytes(const struct wi_kinesis_page *page)
+size_t
+wi_kinesis_page_data_bytes(const struct wi_kinesis_page *page)
 {
     size_t bytes = 0;
 
@@ -181,7 +222,7 @@ note_pace(
 {
     const struct weir_mono now = wi_mono_now(stream->env);
     const bool is_tip = reader->page.count == 0 && reader->page.millis_behind <= 0;
-    const size_t bytes = error == WEIR_OK ? data_bytes(&reader->page) : 0;
+    const size_t bytes = error == WEIR_OK ? wi_kinesis_page_data_bytes(&reader->page) : 0;
 
     pthread_mutex_lock(&stream->lock);
     if (error == WEIR_OK) {
@@ -274,6 +315,17 @@ fetch(
     return error;
 }
 
+/* What an earlier call was told counts no more: the shard may have been another worker's since, or
+ * the page that said it is gone. Only what this call reads says that this is the tip, which ends
+ * the marking of replays. Behind the end of a shard nothing comes. */
+static void
+forget_tip(struct wi_kinesis_reader *reader)
+{
+    if (!reader->at_end && reader->page.millis_behind <= 0) {
+        reader->page.millis_behind = 1;
+    }
+}
+
 /* Age of the oldest record that is not delivered yet. */
 static int64_t
 behind(const struct wi_kinesis_reader *reader)
@@ -342,17 +394,14 @@ wi_kinesis_get(
     reader->records_wanted =
         request->records_max < FEW_RECORDS ? request->records_max : WEIR_GET_RECORDS_MAX;
     reader->is_look = request->records_max == 1 && request->bytes_max == 1;
+    forget_tip(reader);
     if (!wi_kinesis_reader_has_records(reader) && !reader->at_end) {
         error = fetch(stream, slot, reader);
     }
     if (error == WEIR_OK && wi_kinesis_reader_has_records(reader)) {
         error = wi_kinesis_reader_take(reader, request->records_max, request->bytes_max, batch);
-        if (error == WEIR_ECORRUPT) { /* the next try reads it anew */
-            wi_kinesis_reader_drop_page(reader);
-            wi_buffer_reset(&reader->iterator);
-            reader->at_end = false; /* G1: with a record that is not read it is no end */
-            reader->follows = false;
-            reader->has_number = false;
+        if (error == WEIR_ECORRUPT) {
+            wi_kinesis_reader_read_anew(reader);
         }
     }
     if (error == WEIR_OK) {

@@ -60,18 +60,35 @@ wi_kinesis_reader_new(
     return WEIR_OK;
 }
 
-void
-wi_kinesis_reader_free(struct wi_kinesis_reader *reader)
+static void
+free_reader(struct wi_kinesis_reader *reader)
 {
-    if (reader == NULL) {
-        return;
-    }
+    WEIR_ASSERT(reader->search == NULL);
     wi_kinesis_fanout_free(reader->fanout, reader->stream->env);
     wi_kinesis_reader_drop_page(reader);
     wi_buffer_free(&reader->iterator);
     EVP_MD_CTX_free(reader->md5);
     wi_free(reader->stream->env, reader->keys);
     wi_free(reader->stream->env, reader);
+}
+
+void
+wi_kinesis_reader_end_search(struct wi_kinesis_reader *reader)
+{
+    if (reader->search != NULL) {
+        free_reader(reader->search->reader);
+        wi_free(reader->stream->env, reader->search);
+        reader->search = NULL;
+    }
+}
+
+void
+wi_kinesis_reader_free(struct wi_kinesis_reader *reader)
+{
+    if (reader != NULL) {
+        wi_kinesis_reader_end_search(reader);
+        free_reader(reader);
+    }
 }
 
 /* Both the text and the places of its records. */
@@ -87,8 +104,21 @@ wi_kinesis_reader_drop_page(struct wi_kinesis_reader *reader)
     atomic_fetch_sub(reader->stream->pages_bytes, wi_kinesis_reader_page_bytes(reader));
     wi_buffer_free(&reader->text);
     wi_free(reader->stream->env, reader->page.records);
-    reader->page = (struct wi_kinesis_page){.count = 0};
+    reader->page.text = WI_STR("");
+    reader->page.records = NULL;
+    reader->page.capacity = 0;
+    reader->page.count = 0;
     reader->index = 0;
+}
+
+void
+wi_kinesis_reader_read_anew(struct wi_kinesis_reader *reader)
+{
+    wi_kinesis_reader_drop_page(reader);
+    wi_buffer_reset(&reader->iterator);
+    reader->at_end = false; /* G1: with a record that is not read it is no end */
+    reader->follows = false;
+    reader->has_number = false;
 }
 
 /* --- positions --- */
@@ -241,6 +271,7 @@ renew_iterator(struct wi_kinesis_reader *reader, struct weir_detail *detail)
     if (reader->has_wanted) {
         from.type = WEIR_AT_SEQUENCE_NUMBER;
         from.sequence_number = reader->wanted.sequence_number;
+        reader->look_for_first = true; /* retention has not stood still since it was delivered */
     } else if (from.type == WEIR_LATEST && reader->latest_ms == 0) {
         reader->latest_ms = wi_wall_now(stream->env).ms - CLOCK_MARGIN_MS;
     } else if (from.type == WEIR_LATEST) {
@@ -365,6 +396,7 @@ keep_continuation(struct wi_kinesis_reader *reader)
         return WEIR_ECORRUPT;
     }
     reader->has_number = true;
+    reader->number_since = wi_mono_now(reader->stream->env);
     return WEIR_OK;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <zlib.h>
 
 #include <weir/error.h>
 #include <weir/stream.h>
@@ -43,6 +44,37 @@ header(const struct wi_http_request *request, const char *name)
 }
 
 static void
+put_word(unsigned char *to, size_t value)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        to[i] = (unsigned char)(value >> (24 - 8 * i));
+    }
+}
+
+/* The answer as an event of a subscription, which ends behind it. */
+static void
+stream_event(struct wi_http_exchange *exchange, const struct service_step *step)
+{
+    static const char headers[] = "\x0d:message-type\x07\0\x05"
+                                  "event"
+                                  "\x0b:event-type\x07\0\x15SubscribeToShardEvent";
+    const size_t payload = strlen(step->answer);
+    const size_t length = 16 + (sizeof headers - 1) + payload;
+    unsigned char *message = malloc(length);
+
+    assert_non_null(message);
+    put_word(message, length);
+    put_word(message + 4, sizeof headers - 1);
+    put_word(message + 8, crc32(0, message, 8));
+    memcpy(message + 12, headers, sizeof headers - 1);
+    memcpy(message + 12 + (sizeof headers - 1), step->answer, payload);
+    put_word(message + length - 4, crc32(0, message, (unsigned)(length - 4)));
+    (void)exchange->request.stream(
+        exchange->request.stream_context, (struct weir_bytes){message, length});
+    free(message);
+}
+
+static void
 answer_one(struct kinesis_service *service, struct wi_http_exchange *exchange)
 {
     static const struct service_step opening = {"DescribeStreamSummary", NULL, 200, SUMMARY};
@@ -72,7 +104,11 @@ answer_one(struct kinesis_service *service, struct wi_http_exchange *exchange)
     }
     free(body);
     wi_buffer_reset(&exchange->body);
-    wi_buffer_append_z(&exchange->body, step->answer);
+    if (exchange->request.stream != NULL && step->status == 200) {
+        stream_event(exchange, step);
+    } else {
+        wi_buffer_append_z(&exchange->body, step->answer);
+    }
     for (size_t i = 0; is_cbor && i < exchange->body.length; i++) {
         exchange->body.data[i] = (char)(exchange->body.data[i] == '~' ? 0 : exchange->body.data[i]);
     }
@@ -167,6 +203,12 @@ enum weir_error
 get_from(struct kinesis_service *service, struct weir_position from, size_t records_max)
 {
     test_env_advance_ms(&service->test, 20000);
+    return get_now(service, from, records_max);
+}
+
+enum weir_error
+get_now(struct kinesis_service *service, struct weir_position from, size_t records_max)
+{
     return weir_stream_get(
         &service->stream,
         &(struct weir_get_request){.shard_id = WI_STR("shardId-000000000000"),

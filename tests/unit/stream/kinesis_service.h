@@ -13,7 +13,8 @@
 #define SERVICE_TEXT_SIZE 4096
 
 /* One request: which operation, what its body must contain, and the answer. It must be in JSON,
- * unless the operation ends in IN_CBOR; '~' in the answer stands for a zero then. */
+ * unless the operation ends in IN_CBOR; '~' in the answer stands for a zero then. The answer of
+ * SubscribeToShard is one event. */
 #define IN_CBOR " in CBOR"
 struct service_step {
     const char *operation;
@@ -57,6 +58,9 @@ void end_service(struct kinesis_service *service);
 /* Get from shard 0; time passes first, so that no pace stands in the way. */
 enum weir_error get_from(
     struct kinesis_service *service, struct weir_position from, size_t records_max);
+/* The same at once. */
+enum weir_error get_now(
+    struct kinesis_service *service, struct weir_position from, size_t records_max);
 
 struct weir_position horizon(void);
 struct weir_position latest(void);
@@ -73,6 +77,12 @@ struct weir_position after(uint64_t number, uint64_t sub);
 #define PAGE(next, behind, records)                                                                \
     "{\"NextShardIterator\":\"" next "\",\"MillisBehindLatest\":" behind ",\"Records\":[" records  \
     "]}"
+#define EVENT(number, behind, records)                                                             \
+    "{\"ContinuationSequenceNumber\":\"" number "\",\"MillisBehindLatest\":" behind                \
+    ",\"Records\":[" records "]}"
+#define CONSUMER                                                                                   \
+    "{\"ConsumerDescription\":{\"ConsumerARN\":\"arn:aws:kinesis:r:1:stream/s/consumer/c:1\","     \
+    "\"ConsumerStatus\":\"ACTIVE\"}}"
 #define FAILURE(type) "{\"__type\":\"" type "\",\"message\":\"no\"}"
 
 #endif

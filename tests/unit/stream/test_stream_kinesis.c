@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "core/str.h"
+#include "tests/support/test_env.h"
 #include "tests/support/weir_test.h"
 #include "tests/unit/stream/kinesis_service.h"
 
@@ -105,6 +106,28 @@ cuts_a_page_into_batches_and_goes_back_in_it(void **state)
     end_service(&service);
 }
 
+/* The rest of a page may be delivered long after Kinesis said that it was the last one. */
+static void
+is_at_the_tip_only_while_an_answer_says_so(void **state)
+{
+    static const struct service_step steps[] = {
+        {"GetShardIterator", NULL, 200, ITERATOR("i1")},
+        {"GetRecords", NULL, 200, PAGE("i2", "0", RECORD("10", A) "," RECORD("20", B))},
+        {"GetRecords", NULL, 200, PAGE("i3", "0", "")},
+    };
+    struct kinesis_service service;
+
+    (void)state;
+    given_service(&service, STEPS(steps));
+    assert_int_equal(get_from(&service, horizon(), 1), WEIR_OK);
+    assert_int_equal(get_from(&service, service.result.next, 10), WEIR_OK);
+    assert_data(&service, "B");
+    assert_true(service.result.millis_behind_latest > 0);
+    assert_int_equal(get_from(&service, service.result.next, 10), WEIR_OK);
+    assert_int_equal(service.result.millis_behind_latest, 0);
+    end_service(&service);
+}
+
 /* G1: never the initial position, never AFTER a number that may be only half done. */
 static void
 renews_an_expired_iterator_from_the_last_number(void **state)
@@ -147,6 +170,32 @@ tells_that_retention_took_what_was_to_come(void **state)
     assert_int_equal(service.result.next.type, WEIR_TRIM_HORIZON);
     assert_int_equal(get_from(&service, service.result.next, 10), WEIR_OK);
     assert_data(&service, "C");
+    end_service(&service);
+}
+
+/* The processor hung for longer than the retention, and the reader outlived it: Kinesis begins at
+ * the oldest record without a word. */
+static void
+tells_that_retention_took_records_while_nobody_read(void **state)
+{
+    static const struct service_step steps[] = {
+        {"GetShardIterator", "TRIM_HORIZON", 200, ITERATOR("i1")},
+        {"GetRecords", NULL, 200, PAGE("i2", "500", RECORD("10", A))},
+        {"GetShardIterator", "AT_SEQUENCE_NUMBER", 200, ITERATOR("i3")},
+        {"GetRecords", "\"i3\"", 200, PAGE("i4", "500", "")},
+        {"GetRecords", "\"i4\"", 200, PAGE("i5", "0", RECORD("30", C))},
+        {"ListShards", NULL, 200, LIST},
+    };
+    struct kinesis_service service;
+
+    (void)state;
+    given_service(&service, STEPS(steps));
+    assert_int_equal(get_from(&service, horizon(), 10), WEIR_OK);
+    test_env_advance_ms(&service.test, (int64_t)25 * 3600 * 1000);
+    assert_int_equal(get_from(&service, service.result.next, 10), WEIR_OK);
+    assert_data(&service, "");
+    assert_int_equal(get_from(&service, service.result.next, 10), WEIR_ETRIMMED);
+    assert_int_equal(service.result.next.type, WEIR_TRIM_HORIZON);
     end_service(&service);
 }
 
@@ -389,8 +438,10 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_on_with_the_iterator_of_the_answer),
         cmocka_unit_test(cuts_a_page_into_batches_and_goes_back_in_it),
+        cmocka_unit_test(is_at_the_tip_only_while_an_answer_says_so),
         cmocka_unit_test(renews_an_expired_iterator_from_the_last_number),
         cmocka_unit_test(tells_that_retention_took_what_was_to_come),
+        cmocka_unit_test(tells_that_retention_took_records_while_nobody_read),
         cmocka_unit_test(does_not_cry_over_an_idle_shard),
         cmocka_unit_test(ends_a_closed_shard_with_its_children),
         cmocka_unit_test(does_not_end_a_shard_before_a_record_that_cannot_be_read),

@@ -141,6 +141,34 @@ merges_with_the_lower_shard_first(void **state)
     end_service(&service);
 }
 
+/* An empty list would say that retention has taken every shard. */
+static void
+lists_anew_when_the_token_has_expired(void **state)
+{
+    static const char first[] = "{\"NextToken\":\"t\",\"Shards\":[]}";
+    static const struct service_step steps[] = {
+        {"ListShards", "\"StreamName\":\"s\"", 200, first},
+        {"ListShards", "\"NextToken\":\"t\"", 400, FAILURE("ExpiredNextTokenException")},
+        {"ListShards", "\"StreamName\":\"s\"", 200, HALVES},
+        {"ListShards", NULL, 200, first},
+        {"ListShards", NULL, 400, FAILURE("ExpiredNextTokenException")},
+        {"ListShards", NULL, 200, first},
+        {"ListShards", NULL, 400, FAILURE("ExpiredNextTokenException")},
+        {"ListShards", NULL, 200, first},
+        {"ListShards", NULL, 400, FAILURE("ExpiredNextTokenException")},
+    };
+    struct weir_stream_description description = {0};
+    struct kinesis_service service;
+
+    (void)state;
+    given_service(&service, STEPS(steps));
+    assert_int_equal(weir_stream_describe(&service.stream, &description, NULL), WEIR_OK);
+    assert_int_equal(description.shard_count, 2);
+    weir_stream_description_free(&service.stream, &description);
+    assert_int_equal(weir_stream_describe(&service.stream, &description, NULL), WEIR_EEXPIRED);
+    end_service(&service);
+}
+
 int
 main(void)
 {
@@ -149,6 +177,7 @@ main(void)
         cmocka_unit_test(refuses_records_beyond_the_bound_of_the_stream),
         cmocka_unit_test(learns_that_the_stream_takes_larger_records),
         cmocka_unit_test(merges_with_the_lower_shard_first),
+        cmocka_unit_test(lists_anew_when_the_token_has_expired),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
