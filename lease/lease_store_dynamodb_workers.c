@@ -26,20 +26,16 @@
 
 /* --- application ---------------------------------------------------------------------------- */
 
-/* By Java's rule, the one that works without having watched the table for a while: its row is
- * younger than two reports, by the wall clock. */
+/* By the wall clock, which works without having watched the table for a while. */
 static bool
 is_live(struct wi_dynamodb_store *store, const struct wi_worker *row)
 {
     struct wi_dynamodb_worker worker;
-    int64_t age_ms = 0;
 
-    if (row->state != WI_OWNER_ALIVE ||
-        wi_dynamodb_get_worker(store, row->owner, &worker) != WEIR_OK) {
-        return false;
-    }
-    age_ms = wi_dynamodb_wall_ms(store) - worker.updated_s * MS_PER_S;
-    return age_ms < WI_DYNAMODB_REPORT_LIFE_MS;
+    return row->state == WI_OWNER_ALIVE &&
+           wi_dynamodb_get_worker(store, row->owner, &worker) == WEIR_OK &&
+           wi_dynamodb_has_reported(
+               &worker, wi_dynamodb_wall_ms(store), wi_dynamodb_lease_duration_ms(store));
 }
 
 static bool
@@ -118,6 +114,9 @@ wi_dynamodb_open_application(
         (struct wi_application_facts){.exists = state.has_application,
                                       .has_live_worker = has_live_worker(store, &table),
                                       .has_leases = table.lease_count + table.damaged_count > 0};
+    if (state.mode == WI_DYNAMODB_MODE_2X && facts.has_leases) {
+        facts.has_live_worker = true; /* workers have no rows there that could say otherwise */
+    }
     wi_lease_table_free(store->env, &table);
     agreed = state.application;
     error = check_streams(store, wish);
