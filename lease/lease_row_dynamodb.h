@@ -122,13 +122,16 @@ WEIR_MUST_CHECK enum weir_error wi_dynamodb_worker_read(
     const cJSON *item, const char *key_name, struct wi_dynamodb_worker *ret);
 
 /* Update: the row of this process start as the Java leader wants to see it. The caller adds the
- * heartbeat. A draining worker reports a failing metric, so that nothing is assigned to it. */
+ * heartbeat. A draining worker reports a failing metric, so that nothing is assigned to it. In
+ * three tables it does not say that it knows the layout with one: Java's leader would take that as
+ * leave to move them under its feet. */
 void wi_dynamodb_worker_report(
     struct wi_dynamodb_write *write,
     const struct wi_worker *worker,
     const char *host,
     int64_t wall_s,
-    bool is_new); /* counts the heartbeat: from 1 on */
+    bool is_single, /* everything is in one table */
+    bool is_new);   /* counts the heartbeat: from 1 on */
 
 /* Update: the heartbeat alone. */
 void wi_dynamodb_worker_heartbeat(struct wi_dynamodb_write *write, int64_t wall_s);

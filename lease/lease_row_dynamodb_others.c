@@ -112,12 +112,15 @@ wi_dynamodb_worker_report(
     const struct wi_worker *worker,
     const char *host,
     int64_t wall_s,
+    bool is_single,
     bool is_new)
 {
     wi_dynamodb_set_text(write, ENTITY_TYPE, "WORKER_METRIC_STATS");
     wi_dynamodb_set_i64(write, UPDATED, wall_s);
-    wi_dynamodb_set_i64(write, SUPPORT_UPDATED, wall_s);
-    wi_dynamodb_set_u64(write, SUPPORT, SUPPORT_SINGLE_TABLE);
+    if (is_single) {
+        wi_dynamodb_set_i64(write, SUPPORT_UPDATED, wall_s);
+        wi_dynamodb_set_u64(write, SUPPORT, SUPPORT_SINGLE_TABLE);
+    }
     /* Empty: the leader counts by the leases' throughput. The last value -1 says that measuring
      * fails, and such a worker is given nothing. */
     wi_dynamodb_set_json(

@@ -1,5 +1,6 @@
 /* Renewals: one write for each lease, all side by side; now and then the worker's own row. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -112,7 +113,8 @@ build_report(
 {
     struct wi_dynamodb_store *store = renewal->store;
     const struct wi_dynamodb_table *table = wi_dynamodb_workers(store);
-    int64_t wall_s = wi_dynamodb_wall_ms(store) / MS_PER_S;
+    const int64_t wall_s = wi_dynamodb_wall_ms(store) / MS_PER_S;
+    const bool is_single = atomic_load(&store->is_single);
     struct wi_dynamodb_write write;
 
     wi_dynamodb_write_init(&write, store->env, false);
@@ -126,12 +128,12 @@ build_report(
         wi_dynamodb_build_update(request, table, renewal->owner, &write, true);
         break;
     case REPORT_AGAIN:
-        wi_dynamodb_worker_report(&write, self, store->host, wall_s, false);
+        wi_dynamodb_worker_report(&write, self, store->host, wall_s, is_single, false);
         wi_dynamodb_worker_require_present(&write);
         wi_dynamodb_build_update(request, table, renewal->owner, &write, true);
         break;
     case REPORT_ANEW:
-        wi_dynamodb_worker_report(&write, self, store->host, wall_s, true);
+        wi_dynamodb_worker_report(&write, self, store->host, wall_s, is_single, true);
         wi_dynamodb_build_update(request, table, renewal->owner, &write, true);
         break;
     case REPORT_NONE:
@@ -325,6 +327,10 @@ wi_dynamodb_renew(
     struct wi_renew_answer answer = {.drain_requested = false};
     enum weir_error error = WEIR_ENOMEM;
 
+    if (atomic_load(&store->has_moved)) {
+        wi_dynamodb_requests_free(store, renewal.requests, count + 2);
+        return WEIR_ESESSIONLOST; /* nobody looks for this worker where its row and lock are */
+    }
     choose_times(&renewal, wi_dynamodb_lease_duration_ms(store));
     if (renewal.requests != NULL) {
         error = run(&renewal, &answer);

@@ -1,6 +1,7 @@
 /* The application that weir's workers agree on, worker rows, reset. */
 #include <cJSON.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -141,16 +142,26 @@ wi_dynamodb_put_worker(void *context, const struct wi_worker *worker)
     struct wi_dynamodb_store *store = context;
     struct wi_dynamodb_write write;
     struct weir_mono sent = wi_dynamodb_now(store);
-    bool has_row = wi_dynamodb_mode(store) != WI_DYNAMODB_MODE_2X;
     enum weir_error error = WEIR_OK;
+    bool has_row = false;
 
     if (!wi_lease_text_is_valid(worker->owner, sizeof worker->owner)) {
         return WEIR_EINVAL;
     }
+    error = wi_dynamodb_follow_move(store);
+    if (error != WEIR_OK) {
+        return error;
+    }
+    has_row = wi_dynamodb_mode(store) != WI_DYNAMODB_MODE_2X;
     if (has_row) {
         wi_dynamodb_write_init(&write, store->env, false);
         wi_dynamodb_worker_report(
-            &write, worker, store->host, wi_dynamodb_wall_ms(store) / MS_PER_S, true);
+            &write,
+            worker,
+            store->host,
+            wi_dynamodb_wall_ms(store) / MS_PER_S,
+            atomic_load(&store->is_single),
+            true);
         error = wi_dynamodb_update_row(store, wi_dynamodb_workers(store), worker->owner, &write);
         wi_dynamodb_write_free(&write);
     }

@@ -1,14 +1,21 @@
 /* What the DynamoDB backend asks for, with canned answers. */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/env.h>
 #include <weir/error.h>
 #include <weir/types.h>
 
 #include "core/str.h"
+#include "lease/lease_row_dynamodb.h"
 #include "lease/lease_rules.h"
+#include "lease/lease_store.h"
 #include "lease/lease_store_dynamodb.h"
+#include "lease/lease_table.h"
 #include "lease/session_rules.h"
 #include "tests/support/test_env.h"
 #include "tests/support/weir_test.h"
@@ -149,6 +156,110 @@ under_2x_leases_keep_the_agreed_lease_duration(void **state)
     dynamodb_scene_free(scene);
 }
 
+/* --- from three tables into one ------------------------------------------------------------- */
+
+/* Three tables, of which Java KCL says what `migration` says. */
+static const char *migration;
+
+static const char *
+answer_in_three_tables(struct dynamodb_scene *scene, const struct dynamodb_asked *asked)
+{
+    static char text[DYNAMODB_TEXT_SIZE];
+
+    (void)scene;
+    if (strcmp(asked->operation, "DescribeTable") == 0) {
+        return "{\"Table\":{\"TableStatus\":\"ACTIVE\",\"KeySchema\":[{\"AttributeName\":\"key\","
+               "\"KeyType\":\"HASH\"}]}}";
+    }
+    if (strcmp(asked->operation, "Scan") == 0) {
+        return "{\"Items\":[]}";
+    }
+    if (strcmp(asked->operation, "GetItem") == 0) {
+        (void)snprintf(
+            text,
+            sizeof text,
+            "{\"Item\":{\"cv\":{\"S\":\"CLIENT_VERSION_3X\"},"
+            "\"tm\":{\"S\":\"TABLE_MIGRATION_STATUS_%s\"}}}",
+            migration);
+        return text;
+    }
+    return "{}";
+}
+
+static struct dynamodb_scene *
+given_three_tables(const char *status)
+{
+    struct dynamodb_scene *scene = dynamodb_scene_new(answer_in_three_tables);
+    const struct wi_worker worker = {.owner = "weir-1", .protocol_version = 1};
+
+    migration = status;
+    atomic_store(&scene->store.is_single, false);
+    assert_int_equal(wi_dynamodb_put_worker(&scene->store, &worker), WEIR_OK);
+    return scene;
+}
+
+static enum weir_error
+list(struct dynamodb_scene *scene)
+{
+    struct wi_lease_table table;
+    enum weir_error error = wi_dynamodb_list(&scene->store, &table);
+
+    if (error == WEIR_OK) {
+        wi_lease_table_free(scene->store.env, &table);
+    }
+    return error;
+}
+
+static enum weir_error
+renew_nothing(struct dynamodb_scene *scene)
+{
+    struct wi_renew_answer answer;
+    enum weir_error result = WEIR_OK;
+
+    return wi_dynamodb_renew(&scene->store, "weir-1", NULL, 0, &result, &answer);
+}
+
+/* A fleet of which all say so is moved by Java's leader, also under a worker that keeps to three.
+ */
+static void
+in_three_tables_a_worker_does_not_say_that_it_knows_one(void **state)
+{
+    struct dynamodb_scene *scene = given_three_tables("INIT");
+
+    (void)state;
+    assert_int_equal(list(scene), WEIR_OK);
+    assert_int_equal(renew_nothing(scene), WEIR_OK);
+    assert_int_equal(dynamodb_scene_count(scene, "UpdateItem", "t-WorkerMetricStats"), 2);
+    assert_int_equal(dynamodb_scene_count(scene, "UpdateItem", "sup="), 0);
+    assert_int_equal(dynamodb_scene_count(scene, "UpdateItem", "slu="), 0);
+    dynamodb_scene_free(scene);
+}
+
+static void
+a_worker_gives_up_while_tables_are_moved_and_joins_the_new_layout(void **state)
+{
+    const struct wi_worker worker = {.owner = "weir-1", .protocol_version = 1};
+    struct dynamodb_scene *scene = given_three_tables("DEPLOYED");
+    struct wi_leader leader;
+
+    (void)state;
+    assert_int_equal(list(scene), WEIR_OK);
+    migration = "PENDING";
+    test_env_advance_ms(&scene->test, 61000);
+    assert_int_equal(wi_dynamodb_get_leader(&scene->store, &leader), WEIR_EUNSUPPORTED);
+    assert_int_equal(list(scene), WEIR_EUNSUPPORTED);
+    assert_non_null(strstr(scene->test.last_log, "from three DynamoDB tables into one"));
+    assert_int_equal(renew_nothing(scene), WEIR_ESESSIONLOST);
+    assert_int_equal(wi_dynamodb_put_worker(&scene->store, &worker), WEIR_EUNSUPPORTED);
+
+    migration = "COMPLETE";
+    assert_int_equal(wi_dynamodb_put_worker(&scene->store, &worker), WEIR_OK);
+    assert_int_equal(dynamodb_scene_count(scene, "UpdateItem", "sup="), 1);
+    assert_int_equal(list(scene), WEIR_OK);
+    assert_int_equal(renew_nothing(scene), WEIR_OK);
+    dynamodb_scene_free(scene);
+}
+
 int
 main(void)
 {
@@ -156,6 +267,8 @@ main(void)
         cmocka_unit_test(a_worker_between_its_reports_keeps_the_agreed_lease_duration),
         cmocka_unit_test(a_live_fleet_with_a_long_lease_duration_is_not_reset),
         cmocka_unit_test(under_2x_leases_keep_the_agreed_lease_duration),
+        cmocka_unit_test(in_three_tables_a_worker_does_not_say_that_it_knows_one),
+        cmocka_unit_test(a_worker_gives_up_while_tables_are_moved_and_joins_the_new_layout),
     };
 
     return cmocka_run_group_tests(tests, dynamodb_scene_setup, NULL);
