@@ -260,6 +260,63 @@ a_worker_gives_up_while_tables_are_moved_and_joins_the_new_layout(void **state)
     dynamodb_scene_free(scene);
 }
 
+/* --- renewals ------------------------------------------------------------------------------- */
+
+#define WISHED_ROW                                                                                 \
+    "{" DYNAMODB_ROW ",\"leaseOwner\":{\"S\":\"weir-2\"},\"checkpointOwner\":{\"S\":\"weir-1\"},"  \
+    "\"weirEpoch\":{\"N\":\"3\"},\"weirOwner\":{\"S\":\"weir-1\"},\"weirCounter\":{\"N\":\"7\"}}"
+
+/* A wish for every lease but d. The row of c is not sent along, e has none any more. */
+static const char *
+answer_with_wishes(struct dynamodb_scene *scene, const struct dynamodb_asked *asked)
+{
+    const bool is_gone = strstr(asked->body, "shard-e") != NULL;
+    const bool is_plain = strstr(asked->body, "weirHandoffReason") != NULL;
+
+    (void)scene;
+    if (strcmp(asked->operation, "GetItem") == 0) {
+        return is_gone ? "{}" : "{\"Item\":" WISHED_ROW "}";
+    }
+    if (!is_plain || strstr(asked->body, "shard-d") != NULL) {
+        return "{}";
+    }
+    if (is_gone || strstr(asked->body, "shard-c") != NULL) {
+        return "{\"__type\":\"ConditionalCheckFailedException\"}";
+    }
+    return "{\"__type\":\"ConditionalCheckFailedException\",\"Item\":" WISHED_ROW "}";
+}
+
+/* One after the other, wishes for a thousand leases took longer than the session's deadline: the
+ * worker lost every lease. */
+static void
+leases_with_wishes_are_renewed_side_by_side(void **state)
+{
+    static const struct wi_held_lease held[] = {
+        {.lease_key = "shard-a", .epoch = 3},
+        {.lease_key = "shard-b", .epoch = 3},
+        {.lease_key = "shard-c", .epoch = 3},
+        {.lease_key = "shard-d", .epoch = 3},
+        {.lease_key = "shard-e", .epoch = 3}};
+    struct dynamodb_scene *scene = dynamodb_scene_new(answer_with_wishes);
+    const uint32_t version = scene->store.version;
+    struct wi_renew_answer answer;
+    enum weir_error results[5];
+
+    (void)state;
+    memcpy(scene->store.owner, "weir-1", sizeof "weir-1");
+    scene->store.reported = scene->test.mono;
+    assert_int_equal(
+        wi_dynamodb_renew(&scene->store, "weir-1", held, 5, results, &answer), WEIR_OK);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(results[i], WEIR_OK);
+    }
+    assert_int_equal(results[4], WEIR_ELEASELOST);
+    assert_int_equal(scene->asked_count, 5 + 2 + 3);
+    assert_int_equal(scene->batches, 3);
+    assert_true(scene->version_at_batch[2] > version); /* the processors hear of it at once */
+    dynamodb_scene_free(scene);
+}
+
 int
 main(void)
 {
@@ -269,6 +326,7 @@ main(void)
         cmocka_unit_test(under_2x_leases_keep_the_agreed_lease_duration),
         cmocka_unit_test(in_three_tables_a_worker_does_not_say_that_it_knows_one),
         cmocka_unit_test(a_worker_gives_up_while_tables_are_moved_and_joins_the_new_layout),
+        cmocka_unit_test(leases_with_wishes_are_renewed_side_by_side),
     };
 
     return cmocka_run_group_tests(tests, dynamodb_scene_setup, NULL);
