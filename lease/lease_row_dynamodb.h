@@ -73,6 +73,9 @@ void wi_dynamodb_require_as_read(
 
 /* The row is `owner`'s under `epoch`, and weir's attributes hold. */
 void wi_dynamodb_require_held(struct wi_dynamodb_write *write, const char *owner, uint64_t epoch);
+/* What the leader wants of a held lease is as it was read: a change writes all of that again. */
+void wi_dynamodb_require_wish_as_read(
+    struct wi_dynamodb_write *write, const struct wi_dynamodb_lease *before);
 
 /* Update from `before` to `after`: whatever the rules of lease_rules.h may have changed. The
  * counter grows by `raise`; 0 leaves it alone (hand-off wishes). */

@@ -317,6 +317,50 @@ leases_with_wishes_are_renewed_side_by_side(void **state)
     dynamodb_scene_free(scene);
 }
 
+/* --- changes of a held lease ---------------------------------------------------------------- */
+
+#define HELD_ROW                                                                                   \
+    "{" DYNAMODB_ROW ",\"leaseOwner\":{\"S\":\"weir-1\"},"                                         \
+    "\"weirEpoch\":{\"N\":\"3\"},\"weirOwner\":{\"S\":\"weir-1\"},\"weirCounter\":{\"N\":\"7\"}}"
+
+/* Between the first look and the first write the leader wishes for a hand-off to weir-2. */
+static const char *
+answer_with_a_sudden_wish(struct dynamodb_scene *scene, const struct dynamodb_asked *asked)
+{
+    static const char absent[] = "attribute_not_exists(checkpointOwner)";
+    const size_t writes = dynamodb_scene_count(scene, "UpdateItem", "");
+    const char *second = NULL;
+
+    if (strcmp(asked->operation, "GetItem") == 0) {
+        return writes == 0 ? "{\"Item\":" HELD_ROW "}" : "{\"Item\":" WISHED_ROW "}";
+    }
+    /* Once in HELD, where it is one way of two; the second one is a condition of its own. */
+    second = strstr(asked->body, absent);
+    second = second == NULL ? NULL : strstr(second + 1, absent);
+    return second != NULL ? "{\"__type\":\"ConditionalCheckFailedException\",\"Item\":" WISHED_ROW
+                            "}"
+                          : "{}";
+}
+
+/* Else the receiver would wait for a lease that nobody knows to be wished for any more. */
+static void
+a_wish_between_look_and_write_is_not_written_over(void **state)
+{
+    struct wi_checkpoint_update item = {.lease_key = "shard-a", .owner = "weir-1", .epoch = 3};
+    struct dynamodb_scene *scene = dynamodb_scene_new(answer_with_a_sudden_wish);
+
+    (void)state;
+    assert_int_equal(
+        weir_position_parse(wi_str("AFTER_SEQUENCE_NUMBER:200"), &item.position), WEIR_OK);
+    assert_int_equal(
+        wi_dynamodb_prepare(&scene->store, &item, (struct weir_bytes){NULL, 0}), WEIR_OK);
+    assert_int_equal(dynamodb_scene_count(scene, "UpdateItem", ""), 2);
+    assert_int_equal(dynamodb_scene_count(scene, "UpdateItem", "weir-2"), 1);
+    assert_int_equal(
+        dynamodb_scene_count(scene, "UpdateItem", "attribute_not_exists(weirHandoffReason)"), 1);
+    dynamodb_scene_free(scene);
+}
+
 int
 main(void)
 {
@@ -327,6 +371,7 @@ main(void)
         cmocka_unit_test(in_three_tables_a_worker_does_not_say_that_it_knows_one),
         cmocka_unit_test(a_worker_gives_up_while_tables_are_moved_and_joins_the_new_layout),
         cmocka_unit_test(leases_with_wishes_are_renewed_side_by_side),
+        cmocka_unit_test(a_wish_between_look_and_write_is_not_written_over),
     };
 
     return cmocka_run_group_tests(tests, dynamodb_scene_setup, NULL);
