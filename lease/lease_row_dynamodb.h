@@ -117,7 +117,7 @@ struct wi_dynamodb_worker {
     struct wi_worker worker; /* counter: weir's heartbeat, 0 of a Java worker */
     bool is_ours;
     bool drain_requested;
-    int64_t updated_s; /* lut: wall time of its host */
+    int64_t updated_s; /* lut: wall time of its host; 0 if that is absent or beyond the year 9999 */
     char host[80];     /* boot id and pid namespace; "" of a Java worker */
 };
 
