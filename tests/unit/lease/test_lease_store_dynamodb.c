@@ -361,6 +361,49 @@ a_wish_between_look_and_write_is_not_written_over(void **state)
     dynamodb_scene_free(scene);
 }
 
+/* --- hand-offs that 2.x's rules interrupt --------------------------------------------------- */
+
+/* Java KCL 3.x was to hand a over to weir-1, and b to java-2, which knows 2.x only. */
+static const char *
+answer_with_interrupted_handoffs(struct dynamodb_scene *scene, const struct dynamodb_asked *asked)
+{
+    static char text[DYNAMODB_TEXT_SIZE];
+
+    (void)scene;
+    assert_string_equal(asked->operation, "Scan");
+    (void)snprintf(
+        text,
+        sizeof text,
+        "{\"Items\":[%s,{" DYNAMODB_ROW ",\"leaseOwner\":{\"S\":\"weir-1\"},"
+        "\"checkpointOwner\":{\"S\":\"java-1\"}},"
+        "{\"leaseKey\":{\"S\":\"shard-b\"},\"leaseCounter\":{\"N\":\"7\"},"
+        "\"checkpoint\":{\"S\":\"100\"},\"checkpointSubSequenceNumber\":{\"N\":\"3\"},"
+        "\"leaseOwner\":{\"S\":\"java-2\"},\"checkpointOwner\":{\"S\":\"java-1\"}}]}",
+        state_row("CLIENT_VERSION_2X"));
+    return text;
+}
+
+/* Shown as its own it was claimed in vain for ever, because a claim wants no checkpointOwner; and
+ * nobody takes what is its own. */
+static void
+a_handoff_that_2x_interrupts_is_still_the_old_owners(void **state)
+{
+    struct dynamodb_scene *scene = dynamodb_scene_new(answer_with_interrupted_handoffs);
+    struct wi_lease_table table;
+
+    (void)state;
+    scene->store.mode = WI_DYNAMODB_MODE_2X;
+    scene->store.layout_looked = scene->test.mono;
+    memcpy(scene->store.owner, "weir-1", sizeof "weir-1");
+    assert_int_equal(wi_dynamodb_list(&scene->store, &table), WEIR_OK);
+    assert_int_equal(table.lease_count, 2);
+    assert_string_equal(table.leases[0].owner, "java-1");
+    assert_int_equal(table.leases[0].handoff.reason, WI_HANDOFF_NONE);
+    assert_string_equal(table.leases[1].owner, "java-2");
+    wi_lease_table_free(scene->store.env, &table);
+    dynamodb_scene_free(scene);
+}
+
 int
 main(void)
 {
@@ -372,6 +415,7 @@ main(void)
         cmocka_unit_test(a_worker_gives_up_while_tables_are_moved_and_joins_the_new_layout),
         cmocka_unit_test(leases_with_wishes_are_renewed_side_by_side),
         cmocka_unit_test(a_wish_between_look_and_write_is_not_written_over),
+        cmocka_unit_test(a_handoff_that_2x_interrupts_is_still_the_old_owners),
     };
 
     return cmocka_run_group_tests(tests, dynamodb_scene_setup, NULL);
