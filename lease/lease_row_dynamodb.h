@@ -73,6 +73,9 @@ void wi_dynamodb_require_as_read(
 
 /* The row is `owner`'s under `epoch`, and weir's attributes hold. */
 void wi_dynamodb_require_held(struct wi_dynamodb_write *write, const char *owner, uint64_t epoch);
+/* What the leader wants of a held lease is as it was read: a change writes all of that again. */
+void wi_dynamodb_require_wish_as_read(
+    struct wi_dynamodb_write *write, const struct wi_dynamodb_lease *before);
 
 /* Update from `before` to `after`: whatever the rules of lease_rules.h may have changed. The
  * counter grows by `raise`; 0 leaves it alone (hand-off wishes). */
@@ -114,7 +117,7 @@ struct wi_dynamodb_worker {
     struct wi_worker worker; /* counter: weir's heartbeat, 0 of a Java worker */
     bool is_ours;
     bool drain_requested;
-    int64_t updated_s; /* lut: wall time of its host */
+    int64_t updated_s; /* lut: wall time of its host; 0 if that is absent or beyond the year 9999 */
     char host[80];     /* boot id and pid namespace; "" of a Java worker */
 };
 
@@ -122,13 +125,16 @@ WEIR_MUST_CHECK enum weir_error wi_dynamodb_worker_read(
     const cJSON *item, const char *key_name, struct wi_dynamodb_worker *ret);
 
 /* Update: the row of this process start as the Java leader wants to see it. The caller adds the
- * heartbeat. A draining worker reports a failing metric, so that nothing is assigned to it. */
+ * heartbeat. A draining worker reports a failing metric, so that nothing is assigned to it. In
+ * three tables it does not say that it knows the layout with one: Java's leader would take that as
+ * leave to move them under its feet. */
 void wi_dynamodb_worker_report(
     struct wi_dynamodb_write *write,
     const struct wi_worker *worker,
     const char *host,
     int64_t wall_s,
-    bool is_new); /* counts the heartbeat: from 1 on */
+    bool is_single, /* everything is in one table */
+    bool is_new);   /* counts the heartbeat: from 1 on */
 
 /* Update: the heartbeat alone. */
 void wi_dynamodb_worker_heartbeat(struct wi_dynamodb_write *write, int64_t wall_s);

@@ -48,7 +48,9 @@
 #define WEIR_FLOOR      "weirEpochFloor"
 
 #define FIRST_HEARTBEAT 1U
-#define TERM_MAX        (UINT64_MAX / 2)
+/* The year 9999: times beyond it are nobody's clock, and ages would overflow. */
+#define UPDATED_MAX_S INT64_C(253402300799)
+#define TERM_MAX      (UINT64_MAX / 2)
 /* A lock whose duration cannot be read is Java's default. */
 #define LOCK_DURATION_DEFAULT_MS INT64_C(120000)
 #define LOCK_DURATION_MAX_MS     INT64_C(86400000)
@@ -98,8 +100,9 @@ wi_dynamodb_worker_read(const cJSON *item, const char *key_name, struct wi_dynam
         !wi_str_copy(row.worker.owner, sizeof row.worker.owner, wi_str(owner))) {
         return WEIR_ECORRUPT;
     }
-    if (!wi_dynamodb_i64(item, UPDATED, &row.updated_s)) {
-        row.updated_s = 0; /* Java counts such a row as dead */
+    if (!wi_dynamodb_i64(item, UPDATED, &row.updated_s) || row.updated_s < 0 ||
+        row.updated_s > UPDATED_MAX_S) {
+        row.updated_s = 0; /* Java counts a row without it as dead */
     }
     read_own(item, &row);
     *ret = row;
@@ -112,12 +115,15 @@ wi_dynamodb_worker_report(
     const struct wi_worker *worker,
     const char *host,
     int64_t wall_s,
+    bool is_single,
     bool is_new)
 {
     wi_dynamodb_set_text(write, ENTITY_TYPE, "WORKER_METRIC_STATS");
     wi_dynamodb_set_i64(write, UPDATED, wall_s);
-    wi_dynamodb_set_i64(write, SUPPORT_UPDATED, wall_s);
-    wi_dynamodb_set_u64(write, SUPPORT, SUPPORT_SINGLE_TABLE);
+    if (is_single) {
+        wi_dynamodb_set_i64(write, SUPPORT_UPDATED, wall_s);
+        wi_dynamodb_set_u64(write, SUPPORT, SUPPORT_SINGLE_TABLE);
+    }
     /* Empty: the leader counts by the leases' throughput. The last value -1 says that measuring
      * fails, and such a worker is given nothing. */
     wi_dynamodb_set_json(

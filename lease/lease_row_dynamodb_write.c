@@ -70,6 +70,22 @@ wi_dynamodb_require_held(struct wi_dynamodb_write *write, const char *owner, uin
         me);
 }
 
+void
+wi_dynamodb_require_wish_as_read(
+    struct wi_dynamodb_write *write, const struct wi_dynamodb_lease *before)
+{
+    require_text_or_none(write, LEASE_OWNER, before->java_owner);
+    require_text_or_none(write, CHECKPOINT_OWNER, before->java_checkpoint_owner);
+    if (before->lease.handoff.reason == WI_HANDOFF_NONE) {
+        wi_dynamodb_require_absent(write, WEIR_HANDOFF_REASON);
+    } else if (before->java_checkpoint_owner[0] == '\0') {
+        wi_dynamodb_require_present(write, WEIR_HANDOFF_REASON); /* Java's wishes have none */
+    }
+    if (!before->lease.revoked) {
+        wi_dynamodb_require_absent(write, WEIR_REVOKED);
+    }
+}
+
 /* --- writes --------------------------------------------------------------------------------- */
 
 static void

@@ -57,6 +57,7 @@ struct wi_dynamodb_store {
     struct wi_dynamodb_table own_states; /* in use unless all is in one table: Java KCL 3.0's */
     struct wi_dynamodb_table own_workers;
     atomic_bool is_single; /* becomes false when Java KCL 3.0 makes tables beside 2.x's */
+    atomic_bool has_moved; /* Java KCL moves three tables into one: nothing goes on until it has */
     int64_t poll_ms;       /* 0: a quarter of the lease duration */
     char host[WI_DYNAMODB_HOST_SIZE]; /* boot id and pid namespace of this process */
 
@@ -134,7 +135,7 @@ enum wi_dynamodb_mode wi_dynamodb_mode(struct wi_dynamodb_store *store);
 void wi_dynamodb_note_mode(
     struct wi_dynamodb_store *store, enum wi_dynamodb_mode found, bool has_leases);
 
-/* Look at that row if nothing has shown it for a minute. */
+/* Look at that row if nothing has shown it for a minute, and at the layout. */
 WEIR_MUST_CHECK enum weir_error wi_dynamodb_look_at_mode(struct wi_dynamodb_store *store);
 
 /* --- lease_store_dynamodb_rights.c --- */
@@ -290,8 +291,11 @@ void wi_dynamodb_interrupt(void *context);
 WEIR_MUST_CHECK enum weir_error wi_dynamodb_open_tables(
     struct wi_dynamodb_store *store, bool create, struct weir_detail *detail);
 
-/* Java KCL 3.0 to 3.4 may have made tables of its own since: under 2.x's rules, and as long as no
- * row says so, that is the only sign of an upgrade. */
+/* Once a minute. Java KCL 3.0 to 3.4 may have made tables of its own since: under 2.x's rules, and
+ * as long as no row says so, that is the only sign of an upgrade. And Java KCL 3.5 may move three
+ * tables into one: WEIR_EUNSUPPORTED from then on, and a worker's session is lost. */
 WEIR_MUST_CHECK enum weir_error wi_dynamodb_look_at_layout(struct wi_dynamodb_store *store);
+/* After such a move: find the new layout. WEIR_EUNSUPPORTED: it is not complete. */
+WEIR_MUST_CHECK enum weir_error wi_dynamodb_follow_move(struct wi_dynamodb_store *store);
 
 #endif

@@ -145,6 +145,7 @@ build(struct run *run, struct item *item, const struct wi_dynamodb_change *chang
     if (change->condition == WI_CHANGE_IF_HELD && item->row.is_ours) {
         wi_dynamodb_require_held(&write, before->owner, before->epoch);
         wi_dynamodb_require_checkpoint(&write, &before->checkpoint);
+        wi_dynamodb_require_wish_as_read(&write, &item->row);
     } else {
         wi_dynamodb_require_as_read(
             &write,

@@ -247,12 +247,19 @@ note_damage(struct listing *listing, const cJSON *item)
     }
 }
 
-/* Workers of 2.x know no checkpointOwner: one that a hand-off has left behind means nothing. */
+/* Workers of 2.x know no checkpointOwner: one that a hand-off has left behind means nothing. A
+ * hand-off to this worker that 3.x began is not through, though, while one stands there: the old
+ * owner ends it, or lets the lease expire, and then it is taken as any other. */
 static void
-show_taker(struct wi_dynamodb_lease *row)
+show_taker(const struct listing *listing, struct wi_dynamodb_lease *row)
 {
-    memcpy(row->lease.owner, row->java_owner, sizeof row->lease.owner);
-    row->lease.owner_state = row->java_owner[0] == '\0' ? WI_OWNER_NONE : WI_OWNER_ALIVE;
+    const bool comes_here =
+        row->java_checkpoint_owner[0] != '\0' && strcmp(row->java_owner, listing->self) == 0;
+
+    if (!comes_here) {
+        memcpy(row->lease.owner, row->java_owner, sizeof row->lease.owner);
+        row->lease.owner_state = row->java_owner[0] == '\0' ? WI_OWNER_NONE : WI_OWNER_ALIVE;
+    }
     row->lease.handoff = (struct wi_handoff){.reason = WI_HANDOFF_NONE};
 }
 
@@ -278,7 +285,7 @@ keep_row(struct listing *listing, const cJSON *item, enum wi_dynamodb_row_kind k
             return;
         }
         if (!row.is_ours && listing->by_taking) {
-            show_taker(&row);
+            show_taker(listing, &row);
         }
         if (!row.is_ours && is_nobodys_work(listing, &row.lease)) {
             row.lease.owner[0] = '\0';

@@ -89,9 +89,12 @@ wi_dynamodb_look_at_mode(struct wi_dynamodb_store *store)
 {
     struct wi_dynamodb_state state;
     struct weir_mono now = wi_dynamodb_now(store);
-    enum weir_error error = WEIR_OK;
+    enum weir_error error = wi_dynamodb_look_at_layout(store);
     bool is_due = false;
 
+    if (error != WEIR_OK) {
+        return error;
+    }
     pthread_mutex_lock(&store->mutex);
     is_due = !wi_mono_before(now, wi_mono_add_ms(store->mode_looked, LOOK_MS));
     pthread_mutex_unlock(&store->mutex);

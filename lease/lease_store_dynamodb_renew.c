@@ -1,5 +1,7 @@
 /* Renewals: one write for each lease, all side by side; now and then the worker's own row. */
+#include <cjson/cJSON.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +13,7 @@
 
 #include "aws/dynamodb_api.h"
 #include "aws/dynamodb_item.h"
+#include "core/memory.h"
 #include "core/mono.h"
 #include "lease/lease.h"
 #include "lease/lease_row_dynamodb.h"
@@ -40,6 +43,9 @@ struct renewal {
     size_t count;
     enum weir_error *results;
     struct wi_dynamodb_request *requests; /* of the leases, then worker row, then leader lock */
+    size_t *second;                       /* leases of the second round */
+    size_t wished;
+    size_t unseen;
     int64_t attempt_ms;
     uint32_t attempts;
     struct weir_position initial;
@@ -112,7 +118,8 @@ build_report(
 {
     struct wi_dynamodb_store *store = renewal->store;
     const struct wi_dynamodb_table *table = wi_dynamodb_workers(store);
-    int64_t wall_s = wi_dynamodb_wall_ms(store) / MS_PER_S;
+    const int64_t wall_s = wi_dynamodb_wall_ms(store) / MS_PER_S;
+    const bool is_single = atomic_load(&store->is_single);
     struct wi_dynamodb_write write;
 
     wi_dynamodb_write_init(&write, store->env, false);
@@ -126,12 +133,12 @@ build_report(
         wi_dynamodb_build_update(request, table, renewal->owner, &write, true);
         break;
     case REPORT_AGAIN:
-        wi_dynamodb_worker_report(&write, self, store->host, wall_s, false);
+        wi_dynamodb_worker_report(&write, self, store->host, wall_s, is_single, false);
         wi_dynamodb_worker_require_present(&write);
         wi_dynamodb_build_update(request, table, renewal->owner, &write, true);
         break;
     case REPORT_ANEW:
-        wi_dynamodb_worker_report(&write, self, store->host, wall_s, true);
+        wi_dynamodb_worker_report(&write, self, store->host, wall_s, is_single, true);
         wi_dynamodb_build_update(request, table, renewal->owner, &write, true);
         break;
     case REPORT_NONE:
@@ -186,54 +193,88 @@ note_report(
     return WEIR_OK;
 }
 
-/* A refused renewal, by the row as DynamoDB sent it along: R10's one read. WEIR_OK: it is still
- * this worker's, but there is a wish, and so it has to be renewed in another way. */
-static enum weir_error
-judge_refusal(struct renewal *renewal, size_t index, const struct wi_dynamodb_request *request)
+/* A refused renewal, by its row: R10's one read. If the lease is still this worker's, there is a
+ * wish, and so it has to be renewed in another way: noted in `second`. */
+static void
+judge_refusal(struct renewal *renewal, size_t index, const cJSON *item)
 {
     const struct wi_held_lease *held = &renewal->held[index];
     struct wi_dynamodb_lease row;
-    enum weir_error error = WEIR_OK;
+    enum weir_error error = WEIR_ENOTFOUND;
 
-    if (request->item == NULL) {
-        error = wi_dynamodb_get_lease(renewal->store, held->lease_key, &row);
-    } else {
-        error = wi_dynamodb_lease_read(request->item, &renewal->initial, &row);
+    if (item != NULL && wi_dynamodb_row_kind(item) == WI_DYNAMODB_ROW_LEASE) {
+        error = wi_dynamodb_lease_read(item, &renewal->initial, &row);
     }
     if (error == WEIR_ENOTFOUND || (error == WEIR_OK && !row.is_ours)) {
-        return WEIR_ELEASELOST;
+        error = WEIR_ELEASELOST;
+    } else if (error == WEIR_OK) {
+        error = wi_lease_check_renewal(&row.lease, renewal->owner, held->epoch);
     }
-    return error == WEIR_OK ? wi_lease_check_renewal(&row.lease, renewal->owner, held->epoch)
-                            : error;
+    renewal->results[index] = error;
+    if (error == WEIR_OK) {
+        renewal->second[renewal->wished++] = index;
+    }
 }
 
+/* Results of the first round. Wishes are noted from the front of `second`, rows that did not come
+ * along from its end: no lease is in both. From here on nothing needs the requests' answers. */
 static void
-renew_with_wish(struct renewal *renewal, size_t index, struct wi_dynamodb_request *request)
-{
-    build_lease(renewal, index, request, true);
-    wi_dynamodb_perform(&renewal->store->dynamodb, request, 1);
-    renewal->results[index] = request->error == WEIR_ECONFLICT ? WEIR_ELEASELOST : request->error;
-}
-
-/* True if a wish was seen. */
-static bool
 note_leases(struct renewal *renewal)
 {
-    bool wished = false;
-
     for (size_t i = 0; i < renewal->count; i++) {
-        struct wi_dynamodb_request *request = &renewal->requests[i];
+        const struct wi_dynamodb_request *request = &renewal->requests[i];
 
         renewal->results[i] = request->error;
-        if (request->error == WEIR_ECONFLICT) {
-            renewal->results[i] = judge_refusal(renewal, i, request);
-            if (renewal->results[i] == WEIR_OK) {
-                renew_with_wish(renewal, i, request);
-                wished = true;
-            }
+        if (request->error == WEIR_ECONFLICT && request->item != NULL) {
+            judge_refusal(renewal, i, request->item);
+        } else if (request->error == WEIR_ECONFLICT) {
+            renewal->unseen++;
+            renewal->second[renewal->count - renewal->unseen] = i;
         }
     }
-    return wished;
+}
+
+/* Refused, and DynamoDB did not send the row along: mostly there is none. */
+static void
+look_at_unseen(struct renewal *renewal)
+{
+    const size_t first = renewal->count - renewal->unseen;
+    struct wi_dynamodb_store *store = renewal->store;
+
+    for (size_t i = 0; i < renewal->unseen; i++) {
+        wi_dynamodb_build_get(
+            &renewal->requests[i],
+            &store->leases,
+            renewal->held[renewal->second[first + i]].lease_key,
+            true);
+        limit_time(renewal, &renewal->requests[i]);
+    }
+    wi_dynamodb_perform(&store->dynamodb, renewal->requests, renewal->unseen);
+    for (size_t i = 0; i < renewal->unseen; i++) {
+        const struct wi_dynamodb_request *request = &renewal->requests[i];
+        const size_t index = renewal->second[first + i];
+
+        renewal->results[index] = request->error;
+        if (request->error == WEIR_OK) {
+            judge_refusal(renewal, index, request->item);
+        }
+    }
+}
+
+/* All side by side: a leader that evens out wishes for hundreds of leases at once, and the session
+ * of all others waits for this. */
+static void
+renew_wished(struct renewal *renewal)
+{
+    for (size_t i = 0; i < renewal->wished; i++) {
+        build_lease(renewal, renewal->second[i], &renewal->requests[i], true);
+    }
+    wi_dynamodb_perform(&renewal->store->dynamodb, renewal->requests, renewal->wished);
+    for (size_t i = 0; i < renewal->wished; i++) {
+        const enum weir_error error = renewal->requests[i].error;
+
+        renewal->results[renewal->second[i]] = error == WEIR_ECONFLICT ? WEIR_ELEASELOST : error;
+    }
 }
 
 /* Without a single answer nobody knows anything: then the session's deadline must not move. */
@@ -284,8 +325,11 @@ run(struct renewal *renewal, struct wi_renew_answer *answer)
     if (error == WEIR_ESESSIONLOST) {
         return error;
     }
-    if (note_leases(renewal)) {
+    note_leases(renewal);
+    look_at_unseen(renewal);
+    if (renewal->wished > 0) {
         wi_dynamodb_raise_hint(store);
+        renew_wished(renewal);
     }
     return renewal->count == 0 ? error : overall(renewal);
 }
@@ -321,14 +365,18 @@ wi_dynamodb_renew(
         .count = count,
         .results = ret_results,
         .requests = wi_dynamodb_requests_new(store, count + 2),
+        .second = wi_alloc_array(store->env, count + 1, sizeof *renewal.second),
         .initial = wi_dynamodb_initial(store)};
     struct wi_renew_answer answer = {.drain_requested = false};
     enum weir_error error = WEIR_ENOMEM;
 
     choose_times(&renewal, wi_dynamodb_lease_duration_ms(store));
-    if (renewal.requests != NULL) {
+    if (atomic_load(&store->has_moved)) {
+        error = WEIR_ESESSIONLOST; /* nobody looks for this worker where its row and lock are */
+    } else if (renewal.requests != NULL && renewal.second != NULL) {
         error = run(&renewal, &answer);
     }
+    wi_free(store->env, renewal.second);
     wi_dynamodb_requests_free(store, renewal.requests, count + 2);
     if (error == WEIR_OK) {
         *ret_answer = answer;

@@ -15,6 +15,7 @@
 #include "aws/dynamodb_api.h"
 #include "aws/dynamodb_item.h"
 #include "core/detail.h"
+#include "core/log.h"
 #include "core/mono.h"
 #include "lease/lease_row_dynamodb.h"
 #include "lease/lease_store_dynamodb.h"
@@ -407,18 +408,95 @@ wi_dynamodb_open_tables(struct wi_dynamodb_store *store, bool create, struct wei
     return error;
 }
 
-enum weir_error
-wi_dynamodb_look_at_layout(struct wi_dynamodb_store *store)
+/* --- changes of the layout ------------------------------------------------------------------ */
+
+static bool
+is_look_due(struct wi_dynamodb_store *store, bool is_single)
 {
-    bool may_change = false;
+    bool is_due = false;
 
     pthread_mutex_lock(&store->mutex);
-    may_change = store->mode == WI_DYNAMODB_MODE_2X && atomic_load(&store->is_single) &&
-                 !wi_mono_before(
-                     wi_dynamodb_now(store), wi_mono_add_ms(store->layout_looked, LAYOUT_LOOK_MS));
-    if (may_change) {
+    is_due = (!is_single || store->mode == WI_DYNAMODB_MODE_2X) &&
+             !wi_mono_before(
+                 wi_dynamodb_now(store), wi_mono_add_ms(store->layout_looked, LAYOUT_LOOK_MS));
+    if (is_due) {
         store->layout_looked = wi_dynamodb_now(store);
     }
     pthread_mutex_unlock(&store->mutex);
-    return may_change ? find_layout(store, NULL) : WEIR_OK;
+    return is_due;
+}
+
+/* The lock that this worker may hold is not the one that Java's next leader takes. */
+static void
+note_move(struct wi_dynamodb_store *store)
+{
+    if (atomic_exchange(&store->has_moved, true)) {
+        return;
+    }
+    wi_log(
+        store->env,
+        WEIR_LOG_ERROR,
+        "lease",
+        "Java KCL moves application %s from three DynamoDB tables into one: this worker gives up "
+        "its leases, and joins again when that is complete",
+        store->lease_name);
+    pthread_mutex_lock(&store->mutex);
+    store->lock.held = false;
+    pthread_mutex_unlock(&store->mutex);
+    wi_dynamodb_raise_hint(store);
+}
+
+/* Of three tables: whether they are still in use. */
+static enum weir_error
+look_at_move(struct wi_dynamodb_store *store)
+{
+    char migration[64] = "";
+    enum weir_error error = read_table_migration(store, migration, sizeof migration, NULL);
+
+    if (error == WEIR_OK &&
+        (strcmp(migration, MIGRATING) == 0 || strcmp(migration, MIGRATED) == 0)) {
+        error = WEIR_EUNSUPPORTED;
+    }
+    return error;
+}
+
+enum weir_error
+wi_dynamodb_look_at_layout(struct wi_dynamodb_store *store)
+{
+    const bool is_single = atomic_load(&store->is_single);
+    enum weir_error error = WEIR_OK;
+
+    if (atomic_load(&store->has_moved)) {
+        return WEIR_EUNSUPPORTED;
+    }
+    if (is_look_due(store, is_single)) {
+        error = is_single ? find_layout(store, NULL) : look_at_move(store);
+    }
+    if (error == WEIR_EUNSUPPORTED) {
+        note_move(store);
+    }
+    return error;
+}
+
+enum weir_error
+wi_dynamodb_follow_move(struct wi_dynamodb_store *store)
+{
+    struct wi_dynamodb_state state;
+    enum weir_error error = WEIR_OK;
+
+    if (!atomic_load(&store->has_moved)) {
+        return WEIR_OK;
+    }
+    error = find_layout(store, NULL);
+    if (error == WEIR_OK) {
+        error = wi_dynamodb_get_state(store, &state);
+    }
+    if (error == WEIR_OK) {
+        pthread_mutex_lock(&store->mutex);
+        wi_dynamodb_note_mode(store, state.mode, true);
+        store->lock.was_read = false; /* it is another row */
+        pthread_mutex_unlock(&store->mutex);
+        atomic_store(&store->has_moved, false);
+    }
+    return error;
 }

@@ -1,6 +1,7 @@
 /* The application that weir's workers agree on, worker rows, reset. */
 #include <cJSON.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,20 +27,16 @@
 
 /* --- application ---------------------------------------------------------------------------- */
 
-/* By Java's rule, the one that works without having watched the table for a while: its row is
- * younger than two reports, by the wall clock. */
+/* By the wall clock, which works without having watched the table for a while. */
 static bool
 is_live(struct wi_dynamodb_store *store, const struct wi_worker *row)
 {
     struct wi_dynamodb_worker worker;
-    int64_t age_ms = 0;
 
-    if (row->state != WI_OWNER_ALIVE ||
-        wi_dynamodb_get_worker(store, row->owner, &worker) != WEIR_OK) {
-        return false;
-    }
-    age_ms = wi_dynamodb_wall_ms(store) - worker.updated_s * MS_PER_S;
-    return age_ms < WI_DYNAMODB_REPORT_LIFE_MS;
+    return row->state == WI_OWNER_ALIVE &&
+           wi_dynamodb_get_worker(store, row->owner, &worker) == WEIR_OK &&
+           wi_dynamodb_has_reported(
+               &worker, wi_dynamodb_wall_ms(store), wi_dynamodb_lease_duration_ms(store));
 }
 
 static bool
@@ -118,6 +115,9 @@ wi_dynamodb_open_application(
         (struct wi_application_facts){.exists = state.has_application,
                                       .has_live_worker = has_live_worker(store, &table),
                                       .has_leases = table.lease_count + table.damaged_count > 0};
+    if (state.mode == WI_DYNAMODB_MODE_2X && facts.has_leases) {
+        facts.has_live_worker = true; /* workers have no rows there that could say otherwise */
+    }
     wi_lease_table_free(store->env, &table);
     agreed = state.application;
     error = check_streams(store, wish);
@@ -142,16 +142,26 @@ wi_dynamodb_put_worker(void *context, const struct wi_worker *worker)
     struct wi_dynamodb_store *store = context;
     struct wi_dynamodb_write write;
     struct weir_mono sent = wi_dynamodb_now(store);
-    bool has_row = wi_dynamodb_mode(store) != WI_DYNAMODB_MODE_2X;
     enum weir_error error = WEIR_OK;
+    bool has_row = false;
 
     if (!wi_lease_text_is_valid(worker->owner, sizeof worker->owner)) {
         return WEIR_EINVAL;
     }
+    error = wi_dynamodb_follow_move(store);
+    if (error != WEIR_OK) {
+        return error;
+    }
+    has_row = wi_dynamodb_mode(store) != WI_DYNAMODB_MODE_2X;
     if (has_row) {
         wi_dynamodb_write_init(&write, store->env, false);
         wi_dynamodb_worker_report(
-            &write, worker, store->host, wi_dynamodb_wall_ms(store) / MS_PER_S, true);
+            &write,
+            worker,
+            store->host,
+            wi_dynamodb_wall_ms(store) / MS_PER_S,
+            atomic_load(&store->is_single),
+            true);
         error = wi_dynamodb_update_row(store, wi_dynamodb_workers(store), worker->owner, &write);
         wi_dynamodb_write_free(&write);
     }

@@ -16,6 +16,18 @@
 #include "lease/lease.h"
 #include "lease/lease_row_dynamodb.h"
 
+#define MS_PER_S 1000
+
+bool
+wi_dynamodb_has_reported(
+    const struct wi_dynamodb_worker *row, int64_t wall_ms, int64_t lease_duration_ms)
+{
+    const bool is_longer = row->is_ours && lease_duration_ms > WI_DYNAMODB_REPORT_LIFE_MS;
+
+    return wall_ms - row->updated_s * MS_PER_S <
+           (is_longer ? lease_duration_ms : WI_DYNAMODB_REPORT_LIFE_MS);
+}
+
 static int
 compare_leases(const void *left, const void *right)
 {

@@ -26,6 +26,12 @@
 /* Those of Java's go after a day of wall time, as its own leader does it. */
 #define WI_DYNAMODB_FORGET_JAVA_S INT64_C(86400)
 
+/* Whether the row was written lately, by the wall clock: that needs no earlier listing. Java's
+ * leader lets a row live for two reports. A weir worker writes its row at renewals only, a quarter
+ * of the lease duration apart, and may be late. */
+bool wi_dynamodb_has_reported(
+    const struct wi_dynamodb_worker *row, int64_t wall_ms, int64_t lease_duration_ms);
+
 struct wi_dynamodb_watch_lease {
     uint64_t key; /* hashes */
     uint64_t owner;

@@ -434,6 +434,33 @@ tells_the_rules_by_the_client_version(void **state)
     assert_int_equal(found.mode, WI_DYNAMODB_MODE_NONE);
 }
 
+/* Ages in milliseconds are computed with it. */
+static void
+a_time_that_no_clock_shows_is_none(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t updated_s;
+    } rows[] = {
+        {"{\"leaseKey\":{\"S\":\"w\"},\"lut\":{\"N\":\"9223372036854775807\"}}", 0},
+        {"{\"leaseKey\":{\"S\":\"w\"},\"lut\":{\"N\":\"-9223372036854775808\"}}", 0},
+        {"{\"leaseKey\":{\"S\":\"w\"},\"lut\":{\"N\":\"253402300800\"}}", 0},
+        {"{\"leaseKey\":{\"S\":\"w\"},\"lut\":{\"N\":\"-1\"}}", 0},
+        {"{\"leaseKey\":{\"S\":\"w\"}}", 0},
+        {"{\"leaseKey\":{\"S\":\"w\"},\"lut\":{\"N\":\"253402300799\"}}", 253402300799},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        cJSON *item = cJSON_Parse(rows[i].text);
+        struct wi_dynamodb_worker worker;
+
+        assert_int_equal(wi_dynamodb_worker_read(item, "leaseKey", &worker), WEIR_OK);
+        assert_int_equal(worker.updated_s, rows[i].updated_s);
+        cJSON_Delete(item);
+    }
+}
+
 int
 main(void)
 {
@@ -451,6 +478,7 @@ main(void)
         cmocka_unit_test(renews_on_condition_that_nobody_else_has_written),
         cmocka_unit_test(a_renewal_says_how_busy_the_lease_is),
         cmocka_unit_test(reports_lost_memory_once_at_the_end),
+        cmocka_unit_test(a_time_that_no_clock_shows_is_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,6 +190,22 @@ survives_every_allocation_failure(void **state)
     }
 }
 
+/* Worker rows of weir are written at renewals, a quarter of the lease duration apart. */
+static void
+a_row_of_weir_speaks_for_its_worker_for_the_lease_duration(void **state)
+{
+    struct wi_dynamodb_worker row = java_row(2000);
+
+    (void)state;
+    assert_true(wi_dynamodb_has_reported(&row, 2059999, 300000));
+    assert_false(wi_dynamodb_has_reported(&row, 2060000, 300000));
+    row.is_ours = true;
+    assert_true(wi_dynamodb_has_reported(&row, 2059999, D_MS));
+    assert_false(wi_dynamodb_has_reported(&row, 2060000, D_MS));
+    assert_true(wi_dynamodb_has_reported(&row, 2299999, 300000));
+    assert_false(wi_dynamodb_has_reported(&row, 2300000, 300000));
+}
+
 int
 main(void)
 {
@@ -200,6 +216,7 @@ main(void)
         cmocka_unit_test(forgets_rows_that_nobody_lives_behind),
         cmocka_unit_test(knows_a_row_that_is_as_it_was_listed),
         cmocka_unit_test(survives_every_allocation_failure),
+        cmocka_unit_test(a_row_of_weir_speaks_for_its_worker_for_the_lease_duration),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
