@@ -5,6 +5,8 @@
 
 #include <weir/env.h>
 #include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/types.h>
 
 #include "coordinator/coordinator_runtime.h"
 #include "coordinator/coordinator_step.h"
