@@ -261,6 +261,28 @@ wi_trim_a_little(
     return error;
 }
 
+/* What a transaction that only trims begins with. */
+static enum weir_error
+begin_trim(
+    MDB_txn *txn,
+    const struct stream_lmdb *stream,
+    struct wi_stream_meta *ret_meta,
+    struct trim *ret)
+{
+    const enum weir_error error = wi_meta_read(txn, &stream->tables, ret_meta);
+
+    if (error == WEIR_OK) {
+        *ret = (struct trim){
+            .txn = txn,
+            .tables = &stream->tables,
+            .meta = ret_meta,
+            .expired_ms = wi_wall_now(stream->env).ms - ret_meta->retention_ms,
+            .steps_left = CALL_TRIM_STEPS,
+        };
+    }
+    return error;
+}
+
 struct room_call {
     const struct stream_lmdb *stream;
     bool has_deleted;
@@ -271,19 +293,12 @@ trim_for_room(MDB_txn *txn, void *context)
 {
     struct room_call *call = context;
     struct wi_stream_meta meta;
-    enum weir_error error = wi_meta_read(txn, &call->stream->tables, &meta);
-    struct trim trim = {
-        .txn = txn,
-        .tables = &call->stream->tables,
-        .meta = &meta,
-        .steps_left = CALL_TRIM_STEPS,
-    };
+    struct trim trim = {.txn = NULL};
+    enum weir_error error = begin_trim(txn, call->stream, &meta, &trim);
 
-    if (error != WEIR_OK) {
-        return error;
+    if (error == WEIR_OK) {
+        error = trim_in(&trim);
     }
-    trim.expired_ms = wi_wall_now(call->stream->env).ms - meta.retention_ms;
-    error = trim_in(&trim);
     call->has_deleted = trim.has_deleted;
     return error == WEIR_OK ? wi_meta_write(txn, &call->stream->tables, &meta) : error;
 }
@@ -336,19 +351,13 @@ trim_once(MDB_txn *txn, void *context)
 {
     struct trim_call *call = context;
     struct wi_stream_meta meta;
-    enum weir_error error = wi_meta_read(txn, &call->stream->tables, &meta);
-    struct trim trim = {
-        .txn = txn,
-        .tables = &call->stream->tables,
-        .meta = &meta,
-        .steps_left = CALL_TRIM_STEPS,
-    };
+    struct trim trim = {.txn = NULL};
+    enum weir_error error = begin_trim(txn, call->stream, &meta, &trim);
 
     if (error != WEIR_OK) {
         return error;
     }
     const uint32_t cursor_of_puts = meta.trim_cursor;
-    trim.expired_ms = wi_wall_now(call->stream->env).ms - meta.retention_ms;
     meta.trim_cursor = call->from;
     error = trim_in(&trim);
     if (error != WEIR_OK) {
